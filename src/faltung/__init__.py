@@ -1,1 +1,63 @@
-"""Convolution as a rule for which inputs each output reads, and everything that follows from it."""
+"""Convolution as a rule for which inputs each output reads, and everything that follows from it.
+
+The public names load on first use, so that `import faltung` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faltung import draw, kernels
+    from faltung.chain import parse
+    from faltung.errors import FaltungError
+    from faltung.explanation import Explanation, explain
+    from faltung.filters import convolve, correlate
+    from faltung.network import Network
+    from faltung.reads import Reads
+    from faltung.region import Region
+    from faltung.verdict import Verdict
+
+_HOMES = {
+    "Explanation": "faltung.explanation",
+    "FaltungError": "faltung.errors",
+    "Network": "faltung.network",
+    "Reads": "faltung.reads",
+    "Region": "faltung.region",
+    "Verdict": "faltung.verdict",
+    "convolve": "faltung.filters",
+    "correlate": "faltung.filters",
+    "explain": "faltung.explanation",
+    "parse": "faltung.chain",
+}
+_MODULES = ("draw", "kernels")
+
+__version__ = "0.1.0"
+__all__ = [
+    "Explanation",
+    "FaltungError",
+    "Network",
+    "Reads",
+    "Region",
+    "Verdict",
+    "convolve",
+    "correlate",
+    "draw",
+    "explain",
+    "kernels",
+    "parse",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        value: object = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"faltung.{name}")
+    else:
+        raise AttributeError(f"module 'faltung' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

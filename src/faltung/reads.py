@@ -104,19 +104,26 @@ class Reads:
         >>> Reads(1, [[0]]).union(Reads(1, [range(-2, 3, 2)]))
         Reads(stride=1, taps=[[-2, 0, 2]])
         """
-        for mine, theirs in ((self, other), (other, self)):
-            if not any(mine.taps):
-                return theirs
-        period = lcm(self.period, other.period)
-        stride = self.stride * (period // self.period)
-        if stride != other.stride * (period // other.period):
+        if not self.same_rate(other):
             raise FaltungError(
                 f"branches that move by {self.stride}/{self.period} and {other.stride}/{other.period} inputs "
                 "per output have no common period; the rates of branches must be equal"
             )
+        if not any(self.taps):
+            return other
+        period = lcm(self.period, other.period) if any(other.taps) else self.period
+        stride = self.stride * (period // self.period)
         _check_phases(period)
         phases = (IntervalSet.points([phase]) for phase in range(period))
         return Reads(stride, [self.inputs_of(phase) | other.inputs_of(phase) for phase in phases])
+
+    def same_rate(self, other: "Reads") -> bool:
+        """Say whether both move by as many inputs per output (a relation that reads nothing moves at any)."""
+        return (
+            self.stride * other.period == other.stride * self.period
+            or not any(self.taps)
+            or not any(other.taps)
+        )
 
     def transpose(self) -> "Reads":
         """Return the relation read backwards: which outputs read each input.

@@ -123,7 +123,7 @@ class TransposedWindow:
         if size < 1:
             raise FaltungError(
                 f"{layer}, axis {axis}: padding {self.before}+{self.after} cuts away all of the output "
-                f"(n={inputs}, k={self.kernel}, s={self.stride}, d={self.dilation}, output padding {self.output_padding})"
+                f"(n={inputs}, k={self.kernel}, s={self.stride}, d={self.dilation}, op={self.output_padding})"
             )
         return size
 
@@ -196,6 +196,8 @@ def convolution(k: int, s: int, d: int, p: Padding) -> AxisRule:
 def pooling(k: int, s: int, d: int, p: Padding, ceil: int) -> AxisRule:
     """Return the row of a pooling along one axis; its padding is at most half its window, as in PyTorch."""
     _positive(kernel=k, dilation=d)
+    if ceil not in (0, 1):
+        raise FaltungError(f"ceil {ceil} must be 0 or 1")
     window = Window(k, s, d, *_sides(p, k, d), ceil_mode=bool(ceil))
     most = max(window.before, window.after)
     if 2 * most > window.extent:

@@ -1,0 +1,91 @@
+"""A network and the questions it answers: the graph, with each question as a method."""
+
+from faltung.field import projective_field, receptive_field
+from faltung.graph import INPUT, Graph
+from faltung.region import Region, Unit
+from faltung.table import Table, table
+from faltung.verdict import Verdict, sees
+
+
+class Network(Graph):
+    """Named layers that read one another; made by `faltung.parse`.
+
+    Axes are named from the last backwards x, y, z; a unit or a pixel is `dict(y=3, x=4)`, never a bare pair.
+    Methods that take `layer` mean the last layer where it is left out.
+
+    >>> import faltung
+    >>> net = faltung.parse("10 x conv k=5 p=same").at(y=428, x=640)
+    >>> net.receptive_field(unit=dict(y=0, x=639)).box
+    {'y': range(0, 21), 'x': range(619, 640)}
+    """
+
+    def at(self, **sizes: int) -> "Network":
+        """Return the network bound to an input size, such as `net.at(y=428, x=640)`.
+
+        Raises
+        ------
+        FaltungError
+            If the axes or sizes make no sense, or a layer does not fit; the text names it.
+        """
+        axes, bound = self.bound_sizes(sizes)
+        return Network(self.layers, axes, bound)
+
+    def receptive_field(self, *, unit: Unit, layer: str | None = None) -> Region:
+        """Return the input pixels that a unit can contain information about.
+
+        Exact at borders (padding carries no information) and with holes. A pixel outside is invisible to the
+        unit for all weights; that a pixel inside is used is up to the weights.
+
+        Raises
+        ------
+        FaltungError
+            If the network has no sizes yet, the layer is unknown, or the unit lies outside its layer.
+
+        >>> import faltung
+        >>> field = faltung.parse("3 x conv k=3 d=2 p=same").at(x=100).receptive_field(unit=dict(x=50))
+        >>> field.size, field.box, dict(x=51) in field
+        (7, {'x': range(44, 57)}, False)
+        """
+        return receptive_field(self, unit, layer)
+
+    def projective_field(self, *, pixel: Unit, layer: str | None = None) -> Region:
+        """Return the units of a layer that a pixel can influence.
+
+        >>> import faltung
+        >>> net = faltung.parse("conv k=3 s=2 p=1").at(x=10)
+        >>> net.projective_field(pixel=dict(x=3)).box
+        {'x': range(1, 3)}
+        """
+        return projective_field(self, pixel, layer)
+
+    def sees(self, *, unit: Unit, pixel: Unit, layer: str | None = None) -> Verdict:
+        """Say whether a unit can contain any information about a pixel: yes with a path, no with a proof.
+
+        >>> import faltung
+        >>> net = faltung.parse("10 x conv k=5 p=same").at(y=428, x=640)
+        >>> verdict = net.sees(unit=dict(y=0, x=639), pixel=dict(y=210, x=255))
+        >>> bool(verdict), verdict.distance, verdict.depth
+        (False, {'y': 190, 'x': -364}, 192)
+        """
+        return sees(self, unit, pixel, layer)
+
+    def table(self) -> Table:
+        """Return the layers with their size, stride, receptive field and start.
+
+        >>> import faltung
+        >>> print(faltung.parse("conv k=7 s=2 p=3, maxpool k=3 s=2 p=1").at(y=224, x=224).table())
+        layer     operator             output size  stride  receptive field  start
+        input                              224x224       1                1      0
+        conv1     conv k=7 s=2 p=3         112x112       2                7     -3
+        maxpool1  maxpool k=3 s=2 p=1        56x56       4               11     -5
+        """
+        return table(self)
+
+    def __repr__(self) -> str:
+        sizes = " ".join(
+            f"{axis}={size}" for axis, size in zip(self.axes, self.sizes.get(INPUT, ()), strict=True)
+        )
+        return f"<Network of {len(self.layers)} layers, input {sizes or 'not bound'}>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
