@@ -1,0 +1,391 @@
+"""Pictures in files: read them, write them whole or not at all, and make answers of filters viewable.
+
+Every failure is one line that names the file: a `FaltungError`.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import stat
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from faltung.errors import FaltungError, UnknownName
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["LARGEST_PICTURE", "atomic", "read", "to_uint8", "write"]
+
+LARGEST_PICTURE = 2**27
+"""The most pixels that are decoded, 11585 x 11585: a small file can claim far more (a decompression bomb)."""
+
+NPY = b"\x93NUMPY"
+TIFF_DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
+DTYPES = {
+    ".png": ("uint8", "uint16"),
+    ".jpg": ("uint8",),
+    ".jpeg": ("uint8",),
+    ".bmp": ("uint8",),
+    ".tif": TIFF_DTYPES,
+    ".tiff": TIFF_DTYPES,
+}
+"""The dtypes that `write` stores, by format."""
+
+Pathlike = str | os.PathLike[str]
+
+
+def read(path: Pathlike) -> NDArray[Any]:
+    """Read a picture from a file.
+
+    Parameters
+    ----------
+    path : path-like
+        An image file of any format that Pillow knows, a TIFF, or a `.npy` array.
+
+    Returns
+    -------
+    numpy.ndarray, shape (H, W) or (H, W, 3)
+        Grey or RGB values as stored: 8 bits are uint8, 16 bits stay 16 bits, floats stay floats; a bilevel
+        picture is 0 and 255. Palettes, CMYK and the like become RGB. Alpha is dropped, not blended. Of an
+        animation or a stack of pages, the first. Turned upright where the EXIF data say how. A `.npy` array
+        is returned as stored, with two axes or more.
+
+    Raises
+    ------
+    FaltungError
+        For a file that is missing, not a picture, damaged, cut off, or larger than `LARGEST_PICTURE`. The
+        size is read from the header, before a pixel is decoded. Also for colour of 16 bits in other formats
+        than TIFF, of which Pillow would keep only 8.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/step.png", np.array([[0, 0, 255]], dtype=np.uint8))
+    ...     read(f"{folder}/step.png")
+    array([[  0,   0, 255]], dtype=uint8)
+    """
+    try:
+        return _read(Path(path))
+    except FaltungError as problem:
+        reason = str(problem)
+    except OSError as problem:
+        reason = problem.strerror or _one_line(problem)
+    except Exception as problem:  # decoders fail in every way there is on damaged files
+        reason = _one_line(problem)
+    raise FaltungError(f"cannot read {path}: {reason}") from None
+
+
+def write(path: Pathlike, array: ArrayLike) -> None:
+    """Write a picture to a file; the suffix says in which format. Nothing half-written is ever left.
+
+    Parameters
+    ----------
+    path : path-like
+        Ending in .png, .jpg, .jpeg, .bmp, .tif, .tiff or .npy. JPEG is lossy (quality 95); the others keep
+        every value.
+    array : array_like, shape (H, W) or (H, W, 3)
+        bool (stored as 0 and 255) or uint8; for grey PNG also uint16; for TIFF also uint16, int16, int32,
+        float32 and float64. For `.npy` any shape, any dtype of numbers. `to_uint8` makes any numbers fit.
+
+    Raises
+    ------
+    FaltungError
+        For an unknown suffix, a missing folder, a shape or dtype that the format does not hold, and whatever
+        stops the writing. A file that was there before is then untouched.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix != ".npy" and suffix not in DTYPES:
+        raise UnknownName("picture format", suffix or Path(path).name, (".npy", *DTYPES))
+    try:
+        save = _writer(np.asarray(array), suffix)
+        with atomic(path) as temporary:
+            save(temporary)
+    except FaltungError as problem:
+        said = f"cannot write {path}: "
+        raise FaltungError(said + str(problem).removeprefix(said)) from None
+    except Exception as problem:  # an encoder's own failure, or an array that cannot be read
+        raise FaltungError(f"cannot write {path}: {_one_line(problem)}") from None
+
+
+@contextmanager
+def atomic(path: Pathlike) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and put the file there in one step when all went well.
+
+    Whatever interrupts the block, Ctrl-C included, the temporary file is removed and `path` is as it was. The
+    new file has the permissions of the old one, or of any new file.
+
+    Raises
+    ------
+    FaltungError
+        Where `path` cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic(Path(folder) / "page.html") as temporary:
+    ...         _ = temporary.write_text("<p>All of it.")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['page.html']
+    """
+    target = Path(os.path.realpath(path))  # a link stays a link, to the new file
+    if not target.parent.is_dir():
+        raise FaltungError(f"cannot write {path}: there is no folder {target.parent}")
+    if target.exists() and not target.is_file():
+        raise FaltungError(f"cannot write {path}: it is {'a folder' if target.is_dir() else 'not a file'}")
+    temporary = target.with_name(f".faltung-{secrets.token_hex(8)}{target.suffix}")
+    try:
+        temporary.touch(exist_ok=False)
+        yield temporary
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except OSError as problem:
+        if problem.filename is not None and str(problem.filename) != str(temporary):
+            raise  # about some other file that the block used
+        raise FaltungError(f"cannot write {path}: {problem.strerror or _one_line(problem)}") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def to_uint8(array: ArrayLike, mode: str = "auto") -> tuple[NDArray[np.uint8], str]:
+    """Turn any numbers into 8-bit grey for the eye, and say in one sentence what was done.
+
+    Parameters
+    ----------
+    array : array_like
+        Answers of a filter, of any shape.
+    mode : {'auto', 'clip', 'signed', 'absolute'}
+        'clip': round, and cut off below 0 and above 255. 'signed': 0 is mid-grey 128, the largest magnitude
+        is 1 or 255 by its sign. 'absolute': magnitudes, 0 is black and the largest is 255. 'auto': 'signed'
+        where a value is negative; else 'clip' where all are within 0..255 and, for floats, not all within
+        0..1; else, and for bools and complex numbers, 'absolute'.
+
+    Returns
+    -------
+    picture : numpy.ndarray of uint8
+        NaN is shown as 0 is; an infinity as the largest finite value of its sign would be.
+    sentence : str
+        What the greys mean, with the numbers.
+
+    Raises
+    ------
+    FaltungError
+        For an unknown mode, no values, values that are no numbers, or complex ones in 'clip' or 'signed'.
+
+    Examples
+    --------
+    >>> to_uint8([[-20, 0, 10]])
+    (array([[  1, 128, 192]], dtype=uint8), 'signed: 0 is mid-grey, -20 to 20 is black to white')
+    """
+    modes = {"clip": _clip, "signed": _signed, "absolute": _absolute}
+    if mode != "auto" and mode not in modes:
+        raise UnknownName("mode", str(mode), ("auto", *modes))
+    given = np.asarray(array)
+    if given.dtype.kind not in "biufcO":
+        raise FaltungError(f"to_uint8: the array holds {given.dtype}, not numbers")
+    if given.size == 0:
+        raise FaltungError(f"to_uint8: the array is empty, its shape is {given.shape}")
+    if given.dtype.kind == "c":
+        if mode not in ("auto", "absolute"):
+            raise FaltungError(f"to_uint8: complex numbers have a magnitude only, mode {mode!r} needs a sign")
+        values, mode = np.abs(given).astype(np.float64), "absolute"
+    else:
+        values = _floats(given)
+    finite = np.isfinite(values)
+    known = values[finite]
+    if mode == "auto":
+        mode = _choose(known, given.dtype.kind)
+    largest = float(np.abs(known).max(initial=0.0))
+    picture, sentence = modes[mode](np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), largest)
+    if not finite.all():
+        missing = values.size - known.size
+        sentence += (
+            f"; {missing} of {values.size} values are not finite: NaN is shown as 0, infinities as extremes"
+        )
+    return picture, sentence
+
+
+def _read(path: Path) -> NDArray[Any]:
+    status = path.stat()  # says that the file is missing, or forbidden
+    if stat.S_ISDIR(status.st_mode):
+        raise FaltungError("it is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise FaltungError("it is not a file")
+    if status.st_size == 0:
+        raise FaltungError("the file is empty (0 bytes)")
+    with path.open("rb") as file:
+        begin = file.read(len(NPY))
+    if begin == NPY or path.suffix.lower() == ".npy":
+        return _read_npy(path, begin)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of what is checked here or does not matter
+        return _read_image(path)
+
+
+def _read_npy(path: Path, begin: bytes) -> NDArray[Any]:
+    if begin != NPY:
+        raise FaltungError("it is not a NumPy array, for it does not begin with \\x93NUMPY")
+    # A memory map compares the header with the file's length, and holds no Python objects.
+    try:
+        stored = np.lib.format.open_memmap(path, mode="r")
+    except ValueError as problem:
+        if "mmap length" not in str(problem):
+            raise
+        raise FaltungError(f"the file is cut off: its {path.stat().st_size} bytes are too few") from None
+    if stored.dtype.kind not in "biufc":
+        raise FaltungError(f"it holds {stored.dtype}, not numbers")
+    if stored.ndim < 2 or stored.size == 0:
+        raise FaltungError(f"a picture has rows and columns, the array has shape {stored.shape}")
+    return np.array(stored)
+
+
+def _read_image(path: Path) -> NDArray[Any]:
+    import PIL.Image
+
+    try:
+        image = PIL.Image.open(path)
+    except PIL.Image.DecompressionBombError as problem:  # Pillow's own limit, which is further out than ours
+        pixels = re.search(r"\d+", str(problem))
+        raise FaltungError(_too_many(pixels[0] if pixels else "its")) from None
+    except PIL.UnidentifiedImageError:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return _read_tiff(path)
+        raise FaltungError("it is not an image of a known format") from None
+    with image:
+        width, height = image.size
+        if width * height > LARGEST_PICTURE:
+            raise FaltungError(_too_many(f"{width} x {height} = {width * height}"))
+        if _loses_bits(image):
+            if image.format == "TIFF":
+                return _read_tiff(path)
+            raise FaltungError(f"{image.format} colour of 16 bits would lose 8 of them; save it as TIFF")
+        return np.array(_upright(_plain(image)))
+
+
+def _too_many(pixels: str) -> str:
+    return f"{pixels} pixels are more than the {LARGEST_PICTURE} that are decoded"
+
+
+def _loses_bits(image: "Image") -> bool:
+    """Say whether Pillow would decode samples of more than 8 bits into 8: its raw mode tells."""
+    raw = str([entry[3] if len(entry) > 3 else "" for entry in getattr(image, "tile", ())])
+    return image.mode[0] not in "IF" and re.search(r";(16|32)", raw) is not None
+
+
+def _plain(image: "Image") -> "Image":
+    """Return the image as grey or RGB, without palette or alpha."""
+    mode = image.mode
+    if mode in ("L", "RGB", "F", "I") or mode.startswith("I;16"):
+        return image
+    return image.convert("L" if mode in ("1", "LA", "La") else "RGB")
+
+
+def _upright(image: "Image") -> "Image":
+    from PIL import ImageOps
+
+    with suppress(Exception):  # damaged EXIF data say nothing, and the pixels are fine
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def _read_tiff(path: Path) -> NDArray[Any]:
+    """Read the first page with tifffile, for the sample formats that Pillow does not know."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        if not isinstance(page, tifffile.TiffPage) or page.axes not in ("YX", "YXS", "SYX"):
+            raise FaltungError(f"its first page has axes {page.axes}, not a flat picture's")
+        if page.imagewidth * page.imagelength > LARGEST_PICTURE:
+            raise FaltungError(_too_many(f"{page.imagewidth} x {page.imagelength} ="))
+        end = max(at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+        if end > path.stat().st_size:
+            raise FaltungError(f"the file is cut off: {path.stat().st_size} of {end} bytes")
+        array = np.asarray(page.asarray())
+    if page.axes == "SYX":
+        array = np.moveaxis(array, 0, -1)
+    if array.ndim == 3:
+        array = array[..., :3] if array.shape[-1] >= 3 else array[..., 0]
+    return np.ascontiguousarray(array)
+
+
+def _writer(array: NDArray[Any], suffix: str) -> Callable[[Path], None]:
+    """Return what writes the array to a path, or refuse an array that the format does not hold."""
+    if suffix == ".npy":
+        if array.dtype.kind not in "biufc":
+            raise FaltungError(f"the array holds {array.dtype}, not numbers")
+        return lambda path: np.save(path, array, allow_pickle=False)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or array.size == 0:
+        raise FaltungError(f"a picture has shape (H, W) or (H, W, 3), got {array.shape}")
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * np.uint8(255)
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    held = DTYPES[suffix] if array.ndim == 2 or suffix in (".tif", ".tiff") else ("uint8",)
+    if array.dtype.name not in held:
+        kind = "grey" if array.ndim == 2 else "colour"
+        raise FaltungError(
+            f"{kind} {suffix} holds {' or '.join(held)}, got {array.dtype}; see faltung.pictures.to_uint8"
+        )
+    return lambda path: _save(array, path, suffix)
+
+
+def _save(array: NDArray[Any], path: Path, suffix: str) -> None:
+    if suffix in (".tif", ".tiff"):
+        import tifffile
+
+        tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
+        return
+    import PIL.Image
+
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if suffix in (".jpg", ".jpeg") else {}
+    PIL.Image.fromarray(array).save(path, **options)
+
+
+def _floats(array: NDArray[Any]) -> NDArray[np.float64]:
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise FaltungError(f"to_uint8: the array cannot be read as numbers: {_one_line(problem)}") from None
+
+
+def _choose(known: NDArray[np.float64], kind: str) -> str:
+    if (known < 0).any():
+        return "signed"
+    largest = known.max(initial=0.0)
+    # Floats within 0..1 and bools are fractions of white: as greys out of 255 they would all be black.
+    fractions = kind == "b" or (kind != "i" and kind != "u" and largest <= 1)
+    return "absolute" if fractions or largest > 255 else "clip"
+
+
+def _clip(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
+    cut = int(((values < 0) | (values > 255)).sum())
+    sentence = "clip: 0 is black and 255 white, rounded"
+    if cut:
+        sentence += f"; {cut} of {values.size} values outside are cut off"
+    return np.rint(np.clip(values, 0, 255)).astype(np.uint8), sentence
+
+
+def _signed(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
+    shares = np.clip(values / (largest or 1.0), -1, 1)
+    sentence = f"signed: 0 is mid-grey, {-largest:g} to {largest:g} is black to white"
+    return np.rint(128 + 127 * shares).astype(np.uint8), sentence
+
+
+def _absolute(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
+    shares = np.clip(np.abs(values) / (largest or 1.0), 0, 1)
+    return np.rint(255 * shares).astype(np.uint8), f"absolute: 0 is black, magnitude {largest:g} is white"
+
+
+def _one_line(problem: BaseException) -> str:
+    return " ".join(str(problem).split()) or type(problem).__name__
