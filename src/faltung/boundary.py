@@ -82,6 +82,8 @@ def index_map(
     faltung.errors.FaltungError: pad, axis x: reflect padding of 3 needs at least 4 pixels, the axis has 3
     """
     for amount in (before, after):
+        if amount < 0:
+            raise FaltungError(f"{layer}, axis {axis}: padding {amount} must not be negative")
         check_padding(size, amount, boundary, axis=axis, layer=layer)
     return [_source(position, size, boundary) for position in range(-before, size + after)]
 
