@@ -175,14 +175,14 @@ class Reads:
         """Return the fewest inputs on which outputs 0 .. outputs-1 read only inside the padded input.
 
         The counterpart of `output_size`: a transposed convolution has as many outputs as its convolution
-        would need inputs.
+        would need inputs. Negative where the padding alone holds more than the windows.
 
         >>> Reads(2, [range(3)]).input_size(4)
         9
         """
         last = IntervalSet.of([(max(outputs - self.period, 0), outputs)])
         read = self.inputs_of(last)
-        return max(read.bounds.stop - after, 0) if read else 0
+        return read.bounds.stop - after if read else 0
 
     def __repr__(self) -> str:
         phases = ", ".join(f"[{taps.describe()}]" for taps in self.taps)

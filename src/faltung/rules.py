@@ -68,16 +68,17 @@ class Window:
 
     def output_size(self, inputs: int, *, axis: str, layer: str) -> int:
         """Return how many windows fit; refuse by name where not even one does."""
-        if self.extent > inputs + self.before + self.after:
-            padding = f"p={self.before}" if self.before == self.after else f"p={self.before}+{self.after}"
-            raise FaltungError(
-                f"{layer}, axis {axis}: a window of {self.extent} (k={self.kernel}, d={self.dilation}) does "
-                f"not fit the padded input of {inputs + self.before + self.after} (n={inputs}, {padding})"
-            )
+        padded = inputs + self.before + self.after
         hang_over = self.stride - 1 if self.ceil_mode else 0
         count = self.reads.output_size(inputs, self.before, self.after + hang_over)
         if self.ceil_mode and (count - 1) * self.stride >= inputs + self.before:
             count -= 1
+        if count < 1:
+            padding = f"p={self.before}" if self.before == self.after else f"p={self.before}+{self.after}"
+            raise FaltungError(
+                f"{layer}, axis {axis}: a window of {self.extent} (k={self.kernel}, d={self.dilation}) does "
+                f"not fit the padded input of {padded} (n={inputs}, {padding})"
+            )
         return count
 
 
@@ -139,7 +140,7 @@ class NearestUpsampling:
     scale: int
 
     def __post_init__(self) -> None:
-        _positive(stride=self.scale)
+        _positive(scale=self.scale)
 
     @cached_property
     def reads(self) -> Reads:
@@ -194,14 +195,14 @@ def convolution(k: int, s: int, d: int, p: Padding) -> AxisRule:
 
 
 def pooling(k: int, s: int, d: int, p: Padding, ceil: int) -> AxisRule:
-    """Return the row of a pooling along one axis; its padding is at most half its window, as in PyTorch."""
+    """Return the row of a pooling along one axis; its padding is at most half its kernel, as in PyTorch."""
     _positive(kernel=k, dilation=d)
     if ceil not in (0, 1):
         raise FaltungError(f"ceil {ceil} must be 0 or 1")
     window = Window(k, s, d, *_sides(p, k, d), ceil_mode=bool(ceil))
     most = max(window.before, window.after)
-    if 2 * most > window.extent:
-        raise FaltungError(f"padding {most} is more than half of the pooling window of {window.extent}")
+    if 2 * most > k:
+        raise FaltungError(f"padding {most} is more than half of the pooling kernel of {k}")
     return window
 
 
