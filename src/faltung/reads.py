@@ -83,8 +83,8 @@ class Reads:
         """
         meet = lcm(abs(self.stride), inner.period)
         turns = meet // abs(self.stride)
-        _check_phases(self.period * turns)
         moved = turns * self.stride // inner.period * inner.stride
+        _check_phases(self.period * turns)
         return Reads(
             moved,
             [

@@ -14,7 +14,7 @@ from faltung.errors import FaltungError
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
 
-MOST = 2**20
+MOST = 2**16
 """The largest kernel, stride or dilation taken: far beyond any network, and small enough to compute with."""
 
 
