@@ -3,6 +3,7 @@
 Every failure is one line that names the file: a `FaltungError`.
 """
 
+import logging
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faltung._greys import to_uint8
 from faltung.errors import FaltungError, UnknownName
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ __all__ = ["LARGEST_PICTURE", "atomic", "read", "to_uint8", "write"]
 
 LARGEST_PICTURE = 2**27
 """The most pixels that are decoded, 11585 x 11585: a small file can claim far more (a decompression bomb)."""
+
+# What tifffile finds wrong with a file is either an error here or does not matter: not a matter for stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 NPY = b"\x93NUMPY"
 TIFF_DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
@@ -158,64 +163,6 @@ def atomic(path: Pathlike) -> Iterator[Path]:
             temporary.unlink()
 
 
-def to_uint8(array: ArrayLike, mode: str = "auto") -> tuple[NDArray[np.uint8], str]:
-    """Turn any numbers into 8-bit grey for the eye, and say in one sentence what was done.
-
-    Parameters
-    ----------
-    array : array_like
-        Answers of a filter, of any shape.
-    mode : {'auto', 'clip', 'signed', 'absolute'}
-        'clip': round, and cut off below 0 and above 255. 'signed': 0 is mid-grey 128, the largest magnitude
-        is 1 or 255 by its sign. 'absolute': magnitudes, 0 is black and the largest is 255. 'auto': 'signed'
-        where a value is negative; else 'clip' where all are within 0..255 and, for floats, not all within
-        0..1; else, and for bools and complex numbers, 'absolute'.
-
-    Returns
-    -------
-    picture : numpy.ndarray of uint8
-        NaN is shown as 0 is; an infinity as the largest finite value of its sign would be.
-    sentence : str
-        What the greys mean, with the numbers.
-
-    Raises
-    ------
-    FaltungError
-        For an unknown mode, no values, values that are no numbers, or complex ones in 'clip' or 'signed'.
-
-    Examples
-    --------
-    >>> to_uint8([[-20, 0, 10]])
-    (array([[  1, 128, 192]], dtype=uint8), 'signed: 0 is mid-grey, -20 to 20 is black to white')
-    """
-    modes = {"clip": _clip, "signed": _signed, "absolute": _absolute}
-    if mode != "auto" and mode not in modes:
-        raise UnknownName("mode", str(mode), ("auto", *modes))
-    given = np.asarray(array)
-    if given.dtype.kind not in "biufcO":
-        raise FaltungError(f"to_uint8: the array holds {given.dtype}, not numbers")
-    if given.size == 0:
-        raise FaltungError(f"to_uint8: the array is empty, its shape is {given.shape}")
-    if given.dtype.kind == "c":
-        if mode not in ("auto", "absolute"):
-            raise FaltungError(f"to_uint8: complex numbers have a magnitude only, mode {mode!r} needs a sign")
-        values, mode = np.abs(given).astype(np.float64), "absolute"
-    else:
-        values = _floats(given)
-    finite = np.isfinite(values)
-    known = values[finite]
-    if mode == "auto":
-        mode = _choose(known, given.dtype.kind)
-    largest = float(np.abs(known).max(initial=0.0))
-    picture, sentence = modes[mode](np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), largest)
-    if not finite.all():
-        missing = values.size - known.size
-        sentence += (
-            f"; {missing} of {values.size} values are not finite: NaN is shown as 0, infinities as extremes"
-        )
-    return picture, sentence
-
-
 def _read(path: Path) -> NDArray[Any]:
     status = path.stat()  # says that the file is missing, or forbidden
     if stat.S_ISDIR(status.st_mode):
@@ -278,9 +225,13 @@ def _too_many(pixels: str) -> str:
 
 
 def _loses_bits(image: "Image") -> bool:
-    """Say whether Pillow would decode samples of more than 8 bits into 8: its raw mode tells."""
+    """Say whether Pillow would decode samples of 16 bits into 8: TIFF's tags or its raw mode tell."""
+    if image.mode[0] in "IF":
+        return False
+    if image.format == "TIFF":
+        return bool(max(getattr(image, "tag_v2", {}).get(258, (1,))) > 8)  # bits per sample
     raw = str([entry[3] if len(entry) > 3 else "" for entry in getattr(image, "tile", ())])
-    return image.mode[0] not in "IF" and re.search(r";(16|32)", raw) is not None
+    return ";16" in raw
 
 
 def _plain(image: "Image") -> "Image":
@@ -309,10 +260,17 @@ def _read_tiff(path: Path) -> NDArray[Any]:
             raise FaltungError(f"its first page has axes {page.axes}, not a flat picture's")
         if page.imagewidth * page.imagelength > LARGEST_PICTURE:
             raise FaltungError(_too_many(f"{page.imagewidth} x {page.imagelength} ="))
-        end = max(at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+        ends = [at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        if not ends or not 0 < page.size <= 4 * LARGEST_PICTURE:
+            raise FaltungError(f"its first page has {page.size} values, not a picture's")
+        end = max(ends)
         if end > path.stat().st_size:
             raise FaltungError(f"the file is cut off: {path.stat().st_size} of {end} bytes")
         array = np.asarray(page.asarray())
+    if array.shape != page.shape:
+        raise FaltungError(
+            f"its first page holds values of shape {array.shape}, its header says {page.shape}"
+        )
     if page.axes == "SYX":
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 3:
@@ -350,41 +308,6 @@ def _save(array: NDArray[Any], path: Path, suffix: str) -> None:
 
     options: dict[str, Any] = {"quality": 95, "subsampling": 0} if suffix in (".jpg", ".jpeg") else {}
     PIL.Image.fromarray(array).save(path, **options)
-
-
-def _floats(array: NDArray[Any]) -> NDArray[np.float64]:
-    try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as problem:
-        raise FaltungError(f"to_uint8: the array cannot be read as numbers: {_one_line(problem)}") from None
-
-
-def _choose(known: NDArray[np.float64], kind: str) -> str:
-    if (known < 0).any():
-        return "signed"
-    largest = known.max(initial=0.0)
-    # Floats within 0..1 and bools are fractions of white: as greys out of 255 they would all be black.
-    fractions = kind == "b" or (kind != "i" and kind != "u" and largest <= 1)
-    return "absolute" if fractions or largest > 255 else "clip"
-
-
-def _clip(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
-    cut = int(((values < 0) | (values > 255)).sum())
-    sentence = "clip: 0 is black and 255 white, rounded"
-    if cut:
-        sentence += f"; {cut} of {values.size} values outside are cut off"
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8), sentence
-
-
-def _signed(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
-    shares = np.clip(values / (largest or 1.0), -1, 1)
-    sentence = f"signed: 0 is mid-grey, {-largest:g} to {largest:g} is black to white"
-    return np.rint(128 + 127 * shares).astype(np.uint8), sentence
-
-
-def _absolute(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
-    shares = np.clip(np.abs(values) / (largest or 1.0), 0, 1)
-    return np.rint(255 * shares).astype(np.uint8), f"absolute: 0 is black, magnitude {largest:g} is white"
 
 
 def _one_line(problem: BaseException) -> str:
