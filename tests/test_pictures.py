@@ -12,9 +12,8 @@ import PIL.Image
 import pytest
 import tifffile
 
-from faltung import pictures
 from faltung.errors import FaltungError, UnknownName
-from faltung.pictures import atomic, read, to_uint8, write
+from faltung.pictures import _reading, atomic, read, to_uint8, write
 
 RANDOM = np.random.default_rng(5)
 GREY = RANDOM.integers(0, 256, (6, 5), dtype=np.uint8)
@@ -199,11 +198,11 @@ def test_bombs_are_refused_unread(tmp_path: Path, width: int, height: int, says:
 
 def test_the_limit_itself_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of just as many pixels as the limit is read; TIFF is under the same limit."""
-    monkeypatch.setattr(pictures, "LARGEST_PICTURE", 30)
+    monkeypatch.setattr(_reading, "LARGEST_PICTURE", 30)
     for name, array in (("a.png", GREY), ("a.tif", DEEP_COLOUR)):
         write(tmp_path / name, array)
         assert np.array_equal(read(tmp_path / name), array)
-    monkeypatch.setattr(pictures, "LARGEST_PICTURE", 29)
+    monkeypatch.setattr(_reading, "LARGEST_PICTURE", 29)
     for name in ("a.png", "a.tif"):
         assert refusal(read, tmp_path / name).endswith(
             "5 x 6 = 30 pixels are more than the 29 that are decoded"

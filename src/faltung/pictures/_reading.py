@@ -1,50 +1,30 @@
-"""Pictures in files: read them, write them whole or not at all, and make answers of filters viewable.
-
-Every failure is one line that names the file: a `FaltungError`.
-"""
+"""Pictures out of files: the header first, then the pixels."""
 
 import logging
-import os
 import re
-import secrets
-import shutil
 import stat
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from faltung._greys import to_uint8
-from faltung.errors import FaltungError, UnknownName
+from faltung.errors import FaltungError
+from faltung.pictures._atomic import Pathlike, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["LARGEST_PICTURE", "atomic", "read", "to_uint8", "write"]
-
 LARGEST_PICTURE = 2**27
 """The most pixels that are decoded, 11585 x 11585: a small file can claim far more (a decompression bomb)."""
 
-# What tifffile finds wrong with a file is either an error here or does not matter: not a matter for stderr.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
-
 NPY = b"\x93NUMPY"
-TIFF_DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
-DTYPES = {
-    ".png": ("uint8", "uint16"),
-    ".jpg": ("uint8",),
-    ".jpeg": ("uint8",),
-    ".bmp": ("uint8",),
-    ".tif": TIFF_DTYPES,
-    ".tiff": TIFF_DTYPES,
-}
-"""The dtypes that `write` stores, by format."""
 
-Pathlike = str | os.PathLike[str]
+for decoder in ("PIL", "tifffile"):
+    # What decoders log of a damaged file is refused here or does not matter; unheard, it would go to stderr.
+    logging.getLogger(decoder).addHandler(logging.NullHandler())
 
 
 def read(path: Pathlike) -> NDArray[Any]:
@@ -73,6 +53,7 @@ def read(path: Pathlike) -> NDArray[Any]:
     Examples
     --------
     >>> import tempfile
+    >>> from faltung.pictures import read, write
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write(f"{folder}/step.png", np.array([[0, 0, 255]], dtype=np.uint8))
     ...     read(f"{folder}/step.png")
@@ -83,84 +64,10 @@ def read(path: Pathlike) -> NDArray[Any]:
     except FaltungError as problem:
         reason = str(problem)
     except OSError as problem:
-        reason = problem.strerror or _one_line(problem)
+        reason = problem.strerror or one_line(problem)
     except Exception as problem:  # decoders fail in every way there is on damaged files
-        reason = _one_line(problem)
+        reason = one_line(problem)
     raise FaltungError(f"cannot read {path}: {reason}") from None
-
-
-def write(path: Pathlike, array: ArrayLike) -> None:
-    """Write a picture to a file; the suffix says in which format. Nothing half-written is ever left.
-
-    Parameters
-    ----------
-    path : path-like
-        Ending in .png, .jpg, .jpeg, .bmp, .tif, .tiff or .npy. JPEG is lossy (quality 95); the others keep
-        every value.
-    array : array_like, shape (H, W) or (H, W, 3)
-        bool (stored as 0 and 255) or uint8; for grey PNG also uint16; for TIFF also uint16, int16, int32,
-        float32 and float64. For `.npy` any shape, any dtype of numbers. `to_uint8` makes any numbers fit.
-
-    Raises
-    ------
-    FaltungError
-        For an unknown suffix, a missing folder, a shape or dtype that the format does not hold, and whatever
-        stops the writing. A file that was there before is then untouched.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix != ".npy" and suffix not in DTYPES:
-        raise UnknownName("picture format", suffix or Path(path).name, (".npy", *DTYPES))
-    try:
-        save = _writer(np.asarray(array), suffix)
-        with atomic(path) as temporary:
-            save(temporary)
-    except FaltungError as problem:
-        said = f"cannot write {path}: "
-        raise FaltungError(said + str(problem).removeprefix(said)) from None
-    except Exception as problem:  # an encoder's own failure, or an array that cannot be read
-        raise FaltungError(f"cannot write {path}: {_one_line(problem)}") from None
-
-
-@contextmanager
-def atomic(path: Pathlike) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and put the file there in one step when all went well.
-
-    Whatever interrupts the block, Ctrl-C included, the temporary file is removed and `path` is as it was. The
-    new file has the permissions of the old one, or of any new file.
-
-    Raises
-    ------
-    FaltungError
-        Where `path` cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with atomic(Path(folder) / "page.html") as temporary:
-    ...         _ = temporary.write_text("<p>All of it.")
-    ...     [file.name for file in Path(folder).iterdir()]
-    ['page.html']
-    """
-    target = Path(os.path.realpath(path))  # a link stays a link, to the new file
-    if not target.parent.is_dir():
-        raise FaltungError(f"cannot write {path}: there is no folder {target.parent}")
-    if target.exists() and not target.is_file():
-        raise FaltungError(f"cannot write {path}: it is {'a folder' if target.is_dir() else 'not a file'}")
-    temporary = target.with_name(f".faltung-{secrets.token_hex(8)}{target.suffix}")
-    try:
-        temporary.touch(exist_ok=False)
-        yield temporary
-        if target.exists():
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except OSError as problem:
-        if problem.filename is not None and str(problem.filename) != str(temporary):
-            raise  # about some other file that the block used
-        raise FaltungError(f"cannot write {path}: {problem.strerror or _one_line(problem)}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def _read(path: Path) -> NDArray[Any]:
@@ -276,39 +183,3 @@ def _read_tiff(path: Path) -> NDArray[Any]:
     if array.ndim == 3:
         array = array[..., :3] if array.shape[-1] >= 3 else array[..., 0]
     return np.ascontiguousarray(array)
-
-
-def _writer(array: NDArray[Any], suffix: str) -> Callable[[Path], None]:
-    """Return what writes the array to a path, or refuse an array that the format does not hold."""
-    if suffix == ".npy":
-        if array.dtype.kind not in "biufc":
-            raise FaltungError(f"the array holds {array.dtype}, not numbers")
-        return lambda path: np.save(path, array, allow_pickle=False)
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or array.size == 0:
-        raise FaltungError(f"a picture has shape (H, W) or (H, W, 3), got {array.shape}")
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * np.uint8(255)
-    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-    held = DTYPES[suffix] if array.ndim == 2 or suffix in (".tif", ".tiff") else ("uint8",)
-    if array.dtype.name not in held:
-        kind = "grey" if array.ndim == 2 else "colour"
-        raise FaltungError(
-            f"{kind} {suffix} holds {' or '.join(held)}, got {array.dtype}; see faltung.pictures.to_uint8"
-        )
-    return lambda path: _save(array, path, suffix)
-
-
-def _save(array: NDArray[Any], path: Path, suffix: str) -> None:
-    if suffix in (".tif", ".tiff"):
-        import tifffile
-
-        tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
-        return
-    import PIL.Image
-
-    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if suffix in (".jpg", ".jpeg") else {}
-    PIL.Image.fromarray(array).save(path, **options)
-
-
-def _one_line(problem: BaseException) -> str:
-    return " ".join(str(problem).split()) or type(problem).__name__
