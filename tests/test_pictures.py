@@ -145,6 +145,19 @@ def test_pictures_are_turned_upright(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "side.png"), np.rot90(COLOUR, -1))
 
 
+@pytest.mark.parametrize(
+    "array", [DEEP, DEEP_COLOUR, DEEP.astype(np.float64)], ids=["grey", "colour", "float"]
+)
+def test_byte_order_is_the_machines(tmp_path: Path, array: np.ndarray) -> None:
+    """A big-endian file gives an array of native byte order, with the same values."""
+    photometric = "rgb" if array.ndim == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", array, byteorder=">", photometric=photometric)
+    picture = read(tmp_path / "a.tif")
+    assert picture.dtype == array.dtype
+    assert picture.dtype.isnative
+    assert np.array_equal(picture, array)
+
+
 def test_tiff_of_deep_planes_and_alpha(tmp_path: Path) -> None:
     """Samples of 16 bits stay, whether they lie in planes or together, and alpha goes."""
     planes = np.moveaxis(DEEP_COLOUR, -1, 0)
@@ -199,11 +212,11 @@ def test_bombs_are_refused_unread(tmp_path: Path, width: int, height: int, says:
 def test_the_limit_itself_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of just as many pixels as the limit is read; TIFF is under the same limit."""
     monkeypatch.setattr(_reading, "LARGEST_PICTURE", 30)
-    for name, array in (("a.png", GREY), ("a.tif", DEEP_COLOUR)):
+    for name, array in (("a.png", GREY), ("a.tif", DEEP_COLOUR), ("f.tif", GREY.astype(np.float64))):
         write(tmp_path / name, array)
         assert np.array_equal(read(tmp_path / name), array)
     monkeypatch.setattr(_reading, "LARGEST_PICTURE", 29)
-    for name in ("a.png", "a.tif"):
+    for name in ("a.png", "a.tif", "f.tif"):
         assert refusal(read, tmp_path / name).endswith(
             "5 x 6 = 30 pixels are more than the 29 that are decoded"
         )
@@ -390,10 +403,11 @@ def test_devices_are_not_replaced() -> None:
             "clip: 0 is black and 255 white, rounded; 2 of 3 values outside are cut off",
         ),
         ([[-10, 0, 5]], "signed", [1, 128, 192], "signed: 0 is mid-grey, -10 to 10 is black to white"),
-        ([[0, 0]], "signed", [128, 128], "signed: 0 is mid-grey, -0 to 0 is black to white"),
+        ([[0, 0]], "signed", [128, 128], "signed: 0 is mid-grey, and there is nothing else"),
         ([[-10, 0, 5]], "absolute", [255, 0, 128], "absolute: 0 is black, magnitude 10 is white"),
         (np.array([[3 + 4j, 0]]), "auto", [255, 0], "absolute: 0 is black, magnitude 5 is white"),
         (np.array([[True, False]]), "auto", [255, 0], "absolute: 0 is black, magnitude 1 is white"),
+        ([[0.0, 0.0]], "auto", [0, 0], "absolute: 0 is black, and there is nothing else"),
         ([[0.0, 0.5]], "auto", [0, 255], "absolute: 0 is black, magnitude 0.5 is white"),
         ([[0, 1]], "auto", [0, 1], "clip: 0 is black and 255 white, rounded"),
         ([[0, 510]], "auto", [0, 255], "absolute: 0 is black, magnitude 510 is white"),

@@ -94,10 +94,12 @@ def _clip(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8
 
 def _signed(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
     shares = np.clip(values / (largest or 1.0), -1, 1)
-    sentence = f"signed: 0 is mid-grey, {-largest:g} to {largest:g} is black to white"
+    ends = f"{-largest:g} to {largest:g} is black to white" if largest else "and there is nothing else"
+    sentence = f"signed: 0 is mid-grey, {ends}"
     return np.rint(128 + 127 * shares).astype(np.uint8), sentence
 
 
 def _absolute(values: NDArray[np.float64], largest: float) -> tuple[NDArray[np.uint8], str]:
     shares = np.clip(np.abs(values) / (largest or 1.0), 0, 1)
-    return np.rint(255 * shares).astype(np.uint8), f"absolute: 0 is black, magnitude {largest:g} is white"
+    end = f"magnitude {largest:g} is white" if largest else "and there is nothing else"
+    return np.rint(255 * shares).astype(np.uint8), f"absolute: 0 is black, {end}"

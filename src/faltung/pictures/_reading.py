@@ -117,14 +117,20 @@ def _read_image(path: Path) -> NDArray[Any]:
             return _read_tiff(path)
         raise FaltungError("it is not an image of a known format") from None
     with image:
-        width, height = image.size
-        if width * height > LARGEST_PICTURE:
-            raise FaltungError(_too_many(f"{width} x {height} = {width * height}"))
+        _check_size(*image.size)
         if _loses_bits(image):
             if image.format == "TIFF":
                 return _read_tiff(path)
             raise FaltungError(f"{image.format} colour of 16 bits would lose 8 of them; save it as TIFF")
-        return np.array(_upright(_plain(image)))
+        array = np.array(_upright(_plain(image)))
+    if image.format == "PNG" and array.dtype == np.int32:  # 16 bits, as older versions of Pillow give them
+        return array.astype(np.uint16)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > LARGEST_PICTURE:
+        raise FaltungError(_too_many(f"{width} x {height} = {width * height}"))
 
 
 def _too_many(pixels: str) -> str:
@@ -165,8 +171,7 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         page = file.pages[0]
         if not isinstance(page, tifffile.TiffPage) or page.axes not in ("YX", "YXS", "SYX"):
             raise FaltungError(f"its first page has axes {page.axes}, not a flat picture's")
-        if page.imagewidth * page.imagelength > LARGEST_PICTURE:
-            raise FaltungError(_too_many(f"{page.imagewidth} x {page.imagelength} ="))
+        _check_size(page.imagewidth, page.imagelength)
         ends = [at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if not ends or not 0 < page.size <= 4 * LARGEST_PICTURE:
             raise FaltungError(f"its first page has {page.size} values, not a picture's")
@@ -182,4 +187,4 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 3:
         array = array[..., :3] if array.shape[-1] >= 3 else array[..., 0]
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
