@@ -19,7 +19,7 @@ FLOORS = [
     ["network"],
     ["chain"],
     ["boundary", "kernels", "pictures"],
-    ["filters"],
+    ["filters", "inputs"],
     ["explanation"],
     ["draw"],
     ["sheet"],

@@ -192,8 +192,6 @@ def field(
     FaltungError
         If the region is not over y and x, or the picture has another size.
     """
-    from matplotlib.patches import Rectangle
-
     if region.axes != ("y", "x"):
         raise FaltungError(f"a field over {', '.join(region.axes)} cannot be drawn; it must be over y, x")
     ax = _axes(ax)
@@ -210,12 +208,7 @@ def field(
     veil[~mask] = (1, 1, 1, 0.55) if image is not None else (0.93, 0.93, 0.93, 1)
     veil[mask] = (0.894, 0.341, 0.18, 0.45)
     ax.imshow(veil, interpolation="nearest")
-    if region:
-        y, x = region.box["y"], region.box["x"]
-        corner = (x.start - 0.5, y.start - 0.5)
-        ax.add_patch(
-            Rectangle(corner, len(x), len(y), fill=False, edgecolor=UNIT_COLOUR, linewidth=1.5, clip_on=False)
-        )
+    outline(region, ax=ax)
     for asked, marker, colour, what in (
         (unit, "s", UNIT_COLOUR, "unit"),
         (pixel, "X", PIXEL_COLOUR, "pixel"),
@@ -231,6 +224,28 @@ def field(
     ax.set_xlabel("x")
     ax.set_ylabel("y")
     ax.set_title(title)
+    return ax
+
+
+def outline(region: Region, *, label: str = "", ax: "Axes | None" = None) -> "Axes":
+    """Draw the tightest box around a region over (y, x), with a label inside its lower left corner."""
+    from matplotlib.patches import Rectangle
+
+    ax = _axes(ax)
+    if region:
+        y, x = region.box["y"], region.box["x"]
+        corner = (x.start - 0.5, y.start - 0.5)
+        ax.add_patch(
+            Rectangle(corner, len(x), len(y), fill=False, edgecolor=UNIT_COLOUR, linewidth=1.5, clip_on=False)
+        )
+        ax.annotate(
+            label,
+            (x.start, y.stop - 1),
+            xytext=(4, 4),
+            textcoords="offset points",
+            color=UNIT_COLOUR,
+            weight="bold",
+        )
     return ax
 
 

@@ -1,0 +1,62 @@
+"""The worked sheet for a terminal."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from faltung.sheet import PICTURE, FilterAnswer, Sheet
+
+
+def show(sheet: Sheet, console: Console) -> None:
+    """Print the sheet's answers."""
+    console.print(Rule("1a  Apply filters"))
+    console.print(
+        "Cross-correlation, padding valid, stride 1: "
+        "[bold]Y[i,j] = sum over m,n of K[m,n] · X[i+m, j+n][/bold]\n",
+        highlight=False,
+    )
+    for answer in sheet.filters:
+        console.print(_applied(answer))
+    console.print(sheet.flip + "\n", highlight=False)
+    console.print(Rule("1b  What does each filter do?"))
+    for answer in sheet.filters:
+        console.print(Padding(Group(Text(answer.name, "bold"), str(answer.explanation)), (0, 0, 1, 0)))
+    console.print(Rule("2b  What can a neuron see?"))
+    console.print(_seen(sheet))
+
+
+def _applied(answer: FilterAnswer) -> RenderableType:
+    grids = [
+        _grid("X", PICTURE),
+        _grid(answer.name, answer.kernel),
+        _grid("Y = correlate(X)", answer.correlated, "bold green"),
+        _grid("convolve(X) flips", answer.convolved, "dim"),
+    ]
+    return Group(Columns(grids, padding=(0, 3)), Text(answer.first_sum, "dim"), "")
+
+
+def _grid(title: str, values: NDArray[Any], style: str = "") -> Table:
+    table = Table(
+        title=title, title_justify="left", box=box.SQUARE, show_header=False, padding=(0, 1), style="dim"
+    )
+    for _ in values[0]:
+        table.add_column(justify="right", style=style)
+    for row in values:
+        table.add_row(*map(str, row.tolist()))
+    return table
+
+
+def _seen(sheet: Sheet) -> RenderableType:
+    return Group(
+        Text(sheet.question_2b + "\n"),
+        Text(str(sheet.verdict), "bold green"),
+        Text("\n" + sheet.window_2b + "\n"),
+        sheet.network.table(),
+    )
