@@ -63,7 +63,7 @@ def grid(
     if signed:
         ax.imshow(numbers, cmap=SIGNED, vmin=-1.6 * largest, vmax=1.6 * largest)
     else:
-        ax.imshow(numbers, cmap="gray", vmin=numbers.min() - 2 * largest, vmax=numbers.max())
+        ax.imshow(numbers, cmap="gray", vmin=numbers.min() - 2 * largest, vmax=numbers.max() + 0.3 * largest)
     for (row, column), value in np.ndenumerate(array):
         ax.text(column, row, _number(value), ha="center", va="center", fontsize=_font(array.shape))
     ax.set_xticks(np.arange(array.shape[1] + 1) - 0.5, labels=[])
@@ -73,9 +73,9 @@ def grid(
     ax.spines[:].set_visible(False)
     for row, column, height, width in highlight:
         corner = (column - 0.5, row - 0.5)
-        ax.add_patch(
-            Rectangle(corner, width, height, fill=False, edgecolor=UNIT_COLOUR, linewidth=3, clip_on=False)
-        )
+        frame = Rectangle(corner, width, height, fill=False, edgecolor=UNIT_COLOUR, linewidth=3, zorder=5)
+        frame.set_clip_on(False)
+        ax.add_patch(frame)
     ax.set_title(title)
     return ax
 
@@ -194,18 +194,18 @@ def field(
     """
     if region.axes != ("y", "x"):
         raise FaltungError(f"a field over {', '.join(region.axes)} cannot be drawn; it must be over y, x")
-    ax = _axes(ax)
+    shown = None if image is None else np.asarray(image)
+    if shown is not None and shown.shape[:2] != region.shape:
+        raise FaltungError(
+            f"the picture has {'x'.join(map(str, shown.shape[:2]))} pixels and the map "
+            f"{'x'.join(map(str, region.shape))}; they must be equal"
+        )
     mask = region.mask()
-    if image is not None:
-        shown = np.asarray(image)
-        if shown.shape[:2] != region.shape:
-            raise FaltungError(
-                f"the picture has {shown.shape[0]}x{shown.shape[1]} pixels and the map "
-                f"{region.shape[0]}x{region.shape[1]}; they must be equal"
-            )
+    ax = _axes(ax)
+    if shown is not None:
         ax.imshow(shown, cmap="gray")
     veil = np.zeros((*region.shape, 4))
-    veil[~mask] = (1, 1, 1, 0.55) if image is not None else (0.93, 0.93, 0.93, 1)
+    veil[~mask] = (1, 1, 1, 0.55) if shown is not None else (0.93, 0.93, 0.93, 1)
     veil[mask] = (0.894, 0.341, 0.18, 0.45)
     ax.imshow(veil, interpolation="nearest")
     outline(region, ax=ax)
@@ -216,7 +216,7 @@ def field(
         if asked is not None:
             row, column = coordinates(("y", "x"), asked)
             ax.plot(
-                column, row, marker, color=colour, markeredgecolor="white", markersize=10, clip_on=False,
+                column, row, marker, color=colour, markeredgecolor="white", markersize=8, clip_on=False,
                 label=f"{what} {name_unit(asked)}", linestyle="none",
             )  # fmt: skip
     if unit is not None or pixel is not None:

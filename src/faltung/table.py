@@ -111,9 +111,9 @@ def table(graph: Graph) -> Table:
                 name,
                 operators[name],
                 graph.sizes.get(name, ()),
-                tuple(r and Fraction(r.stride, r.period) for r in relations),
-                tuple(r and max(len(taps.bounds) for taps in r.taps) for r in relations),
-                tuple(r and (r.taps[0].bounds.start if r.taps[0] else None) for r in relations),
+                tuple(Fraction(r.stride, r.period) if r else None for r in relations),
+                tuple(max(len(taps.bounds) for taps in r.taps) if r else None for r in relations),
+                tuple(r.taps[0].bounds.start if r and r.taps[0] else None for r in relations),
             )
         )
     return Table(tuple(rows), graph.axes)

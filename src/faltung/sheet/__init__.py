@@ -15,7 +15,6 @@ from faltung.explanation import Explanation
 from faltung.network import Network
 from faltung.region import Region, name_unit
 from faltung.verdict import Verdict
-from faltung.words import count
 
 PICTURE = np.array(
     [
@@ -93,7 +92,7 @@ class Sheet:
         return (
             f"Away from the borders a neuron of the last layer reads "
             f"{len(interior['y'])}x{len(interior['x'])} pixels; in this corner "
-            f"{count(self.verdict.field.size, 'pixel')} of them lie in the picture, and padding "
+            f"{self.verdict.field.size} of them lie in the picture, and padding "
             "carries no information."
         )
 
@@ -137,8 +136,8 @@ def cat() -> NDArray[np.uint8]:
     from skimage.data import chelsea
     from skimage.transform import resize
 
-    picture = chelsea()
-    doubled = resize(picture, (600, 902, 3), order=3, preserve_range=True)
+    picture = chelsea()  # type: ignore[no-untyped-call]
+    doubled = resize(picture, (600, 902, 3), order=3, preserve_range=True)  # type: ignore[no-untyped-call]
     cut: NDArray[np.uint8] = np.clip(np.rint(doubled[10:438, 91:731]), 0, 255).astype(np.uint8)
     return cut
 
@@ -153,14 +152,15 @@ def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _filter_answer(name: str, kernel: NDArray[Any]) -> FilterAnswer:
     correlated = faltung.correlate(PICTURE, kernel)
     window = PICTURE[: kernel.shape[0], : kernel.shape[1]]
-    terms = " + ".join(
-        f"({weight})·{value}" for weight, value in zip(kernel.flat, window.flat, strict=True) if weight
+    pairs = zip(kernel.flat, window.flat, strict=True)
+    terms = " ".join(
+        f"{'-' if weight < 0 else '+'} {abs(weight)}·{value}" for weight, value in pairs if weight
     )
     return FilterAnswer(
         name,
         kernel,
         correlated,
         faltung.convolve(PICTURE, kernel),
-        f"Y[0,0] = {terms} = {correlated[0, 0]}",
+        f"Y[0,0] = {terms.removeprefix('+ ')} = {correlated[0, 0]}",
         faltung.explain(kernel),
     )

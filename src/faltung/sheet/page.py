@@ -89,6 +89,7 @@ def _subplots(columns: int, width: float, height: float, **options: Any) -> "tup
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.12)  # type: ignore[union-attr, call-arg]
     return figure, figure.subplots(1, columns, **options)
 
 
@@ -121,7 +122,14 @@ def _explained(answer: FilterAnswer) -> "Figure":
 def _seen(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
     figure, (whole, corner) = _subplots(2, 13, 5.4, width_ratios=[3, 1])
     field = sheet.verdict.field
-    draw.field(field, image=picture, unit=UNIT, pixel=EYE, title=str(sheet.network), ax=whole)
+    draw.field(
+        field,
+        image=picture,
+        unit=UNIT,
+        pixel=EYE,
+        title=f"{NETWORK}: what {sheet.verdict.layer} reads",
+        ax=whole,
+    )
     for depth in (50, 100, sheet.verdict.depth or 0):
         deeper = faltung.parse(NETWORK.replace("10 x", f"{depth} x")).at(**SIZE)
         draw.outline(deeper.receptive_field(unit=UNIT), label=f"{depth} layers", ax=whole)

@@ -13,18 +13,16 @@ from rich.text import Text
 
 from faltung.sheet import PICTURE, FilterAnswer, Sheet
 
+RULE = "Cross-correlation, padding valid, stride 1: Y[i,j] = sum over m,n of K[m,n] * X[i+m, j+n]"
+
 
 def show(sheet: Sheet, console: Console) -> None:
     """Print the sheet's answers."""
     console.print(Rule("1a  Apply filters"))
-    console.print(
-        "Cross-correlation, padding valid, stride 1: "
-        "[bold]Y[i,j] = sum over m,n of K[m,n] · X[i+m, j+n][/bold]\n",
-        highlight=False,
-    )
+    console.print(Text(RULE + "\n"))
     for answer in sheet.filters:
         console.print(_applied(answer))
-    console.print(sheet.flip + "\n", highlight=False)
+    console.print(Text(sheet.flip + "\n"))
     console.print(Rule("1b  What does each filter do?"))
     for answer in sheet.filters:
         console.print(Padding(Group(Text(answer.name, "bold"), str(answer.explanation)), (0, 0, 1, 0)))
@@ -37,7 +35,7 @@ def _applied(answer: FilterAnswer) -> RenderableType:
         _grid("X", PICTURE),
         _grid(answer.name, answer.kernel),
         _grid("Y = correlate(X)", answer.correlated, "bold green"),
-        _grid("convolve(X) flips", answer.convolved, "dim"),
+        _grid("convolve(X)", answer.convolved, "dim"),
     ]
     return Group(Columns(grids, padding=(0, 3)), Text(answer.first_sum, "dim"), "")
 
