@@ -187,6 +187,7 @@ def _save(draw: Callable[[], Any], path: Path) -> None:
         raise FaltungError(f"{path}: pictures are drawn as .{', .'.join(formats)}, not as {path.suffix!r}")
     pyplot.switch_backend("agg")
     figure = draw().figure
+    figure.draw_without_rendering()  # a first pass settles the layout
     with atomic(path) as temporary:
         figure.savefig(temporary, format=path.suffix.lower().lstrip("."), dpi=150)
     pyplot.close(figure)

@@ -154,7 +154,7 @@ def explanation(explained: Any, *, axes: "Sequence[Axes] | None" = None) -> "Seq
     if axes is None:
         from matplotlib import pyplot
 
-        figure, made = pyplot.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
+        figure, made = pyplot.subplots(1, 2, figsize=(9, 5), layout="constrained")
         figure.suptitle(fill(explained.sentence, 90), fontsize=10)
         axes = list(made)
     kernel(explained.kernel, ax=axes[0])

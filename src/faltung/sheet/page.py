@@ -45,7 +45,7 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
     for answer in sheet.filters:
         progress(f"filter {answer.name}")
         parts.append(_figure(_applied(answer), escape(answer.first_sum)))
-    parts += [f'<p class="answer">{escape(sheet.flip)}</p>', _figure(_on_cat(sheet, picture), CAT_CAPTION)]
+    parts += [f'<p class="answer">{escape(sheet.flip)}</p>', _figure(on_cat(sheet, picture), CAT_CAPTION)]
     parts.append("<h2>1b&ensp;What does each filter do?</h2>")
     for answer in sheet.filters:
         progress(f"explanation of {answer.name}")
@@ -64,7 +64,7 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
         f"<p>{escape(sheet.question_2b)}</p>",
         f'<p class="answer">{escape(str(sheet.verdict))}</p>',
         _figure(
-            _seen(sheet, picture),
+            seen(sheet, picture),
             "All that the neuron reads, on the picture and enlarged; what it would read after more layers.",
         ),
         f"<p>{escape(sheet.window_2b)}</p>",
@@ -103,7 +103,8 @@ def _applied(answer: FilterAnswer) -> "Figure":
     return figure
 
 
-def _on_cat(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
+def on_cat(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
+    """Draw the answers of the filters on a picture, shape (H, W, 3)."""
     light = grey(picture)
     figure, axes = _subplots(1 + len(sheet.filters), 13, 2.7)
     draw.picture(light, title="the cat, 640x428", ax=axes[0])
@@ -119,7 +120,8 @@ def _explained(answer: FilterAnswer) -> "Figure":
     return figure
 
 
-def _seen(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
+def seen(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
+    """Draw the receptive field of question 2b on its picture, and those of deeper networks."""
     figure, (whole, corner) = _subplots(2, 13, 5.4, width_ratios=[3, 1])
     field = sheet.verdict.field
     draw.field(
@@ -143,6 +145,7 @@ def _seen(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
 
 def _figure(figure: "Figure", caption: str) -> str:
     stream = BytesIO()
+    figure.draw_without_rendering()  # a first pass settles the layout
     figure.savefig(stream, format="png", dpi=110)
     data = b64encode(stream.getvalue()).decode()
     return (
