@@ -71,6 +71,8 @@ def nearest(entries: Entries, decision: Decision, operator: Operator | None) -> 
         found = _compared(entries, name)
         if found is not None and found.error <= MOST_ERROR and (best is None or _nearer(found, best)):
             best = found
+            if best.exact and best.turn == "as it is":
+                break
     return best
 
 
@@ -196,12 +198,17 @@ def _fitted(kernel: FloatArray, size: int, name: Callable[[float], str]) -> Iter
         return
     low, high = float(grid[max(0, middle - 1)]), float(grid[min(len(grid) - 1, middle + 1)])
     golden = (math.sqrt(5) - 1) / 2
-    for _ in range(22):
-        inner, outer = high - golden * (high - low), low + golden * (high - low)
-        if error(inner) <= error(outer):
-            high = outer
+    inner, outer = high - golden * (high - low), low + golden * (high - low)
+    errors_in, errors_out = error(inner), error(outer)
+    while high - low > 2e-4:  # the parameter is told to three digits
+        if errors_in <= errors_out:
+            high, outer, errors_out = outer, inner, errors_in
+            inner = high - golden * (high - low)
+            errors_in = error(inner)
         else:
-            low = inner
+            low, inner, errors_in = inner, outer, errors_out
+            outer = low + golden * (high - low)
+            errors_out = error(outer)
     yield name(float(f"{math.exp((low + high) / 2):.3g}"))
 
 
@@ -228,11 +235,12 @@ def _motions(kernel: FloatArray) -> Iterator[str]:
     if spread is None or spread[1] < 1.5 * spread[0]:
         return
     _, wide, angle = spread
-    # a line of length L has the variance L**2 / 12, and pixels add their own 1/12
-    for length in {round(math.sqrt(12) * wide, 2), float(round(math.sqrt(max(1.0, 12 * wide**2 + 1))))}:
-        for turn in {round(angle, 1), float(round(angle))}:
-            if 1 <= length <= kernels.MAX_SIZE:
-                yield f"motion:length={length:g},angle={turn:g}"
+    # a line of length L has the variance L**2 / 12; pixels blur its direction by a few degrees
+    length = math.sqrt(12) * wide
+    for turn in sorted(range(round(angle) - 8, round(angle) + 9), key=lambda turn: abs(turn - angle)):
+        for pixels in (round(length), round(length) - 1, round(length) + 1):
+            if 1 <= pixels <= kernels.MAX_SIZE:
+                yield f"motion:length={pixels:g},angle={turn}"
 
 
 def spread_of(kernel: FloatArray) -> tuple[float, float, float] | None:

@@ -19,7 +19,7 @@ HALF_POWER = math.sqrt(0.5)
 """A frequency is passed if its gain is at least this share of the peak: the usual -3 dB."""
 
 # Summits are the same if their gains agree to the accuracy of the refinement.
-_SAME_GAIN, _MOST_SUMMITS = 1e-7, 32
+_SAME_GAIN, _MOST_SUMMITS = 1e-7, 12
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,12 @@ def spectrum(kernel: FloatArray) -> Spectrum:
     values = response_at(kernel, frequencies, frequencies)
     gains = np.abs(values)
     # the response of a real kernel is the same at w and -w: keep half of the plane
-    candidates = {
-        w for row, column in _summits(gains) for w in _aliases(frequencies[row], frequencies[column])
-    }
+    summits = _summits(gains)
+    height, width = kernel.shape
+    for axis, length in enumerate((height, width)):
+        if length == 1:  # the response is the same along this axis
+            summits = summits[frequencies[summits[:, axis]] == 0]
+    candidates = {w for row, column in summits for w in _aliases(frequencies[row], frequencies[column])}
     # the grid may miss one of two equal summits by more than the other, so all are refined, the lowest first
     nearest = sorted(candidates, key=lambda w: (math.hypot(*w), abs(w[0]), w))[:_MOST_SUMMITS]
     refined = [_refined(kernel, summit, 2 * np.pi / points) for summit in nearest]

@@ -164,7 +164,8 @@ def _best_fit(
             gained = float(residual @ residual) - float(left @ left)
             if gained > 0:
                 shape, amplitudes, residual, damping = shape + move, tried, left, damping / 5
-                if gained < 1e-9 * size**2:
+                hopeless = float(residual @ residual) > (2 * MOST_ERROR * size) ** 2
+                if gained < (1e-2 if hopeless else 1e-9) * size**2:
                     break
             else:
                 damping *= 8
@@ -173,5 +174,7 @@ def _best_fit(
         error = float(np.linalg.norm(residual)) / size
         if best is None or error < best[2]:
             best = (shape, amplitudes, error)
+        if error < 1e-3:
+            break
     assert best is not None
     return best
