@@ -21,8 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out = Console(highlight=False, soft_wrap=False)
-progress = Console(stderr=True)
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
@@ -50,7 +48,7 @@ def sheet(
         from faltung.pictures import atomic
         from faltung.sheet.page import page
 
-        with progress.status("drawing") as status:
+        with _progress().status("drawing") as status:
             text = page(answers, lambda step: status.update(f"drawing {step}"))
         with atomic(html) as path:
             path.write_text(text, encoding="utf-8")
@@ -59,9 +57,9 @@ def sheet(
     elif html is None:
         from faltung.sheet.terminal import show
 
-        show(answers, out)
+        show(answers, _out())
     if html is not None:
-        progress.print(f"wrote {html}", highlight=False)
+        _progress().print(f"wrote {html}")
 
 
 @app.command(name="filter")
@@ -104,7 +102,7 @@ def filter_(
     else:
         shown, said = to_uint8(answer, show)
         write(output, shown)
-    progress.print(f"wrote {output}: {size}, {said}", highlight=False, soft_wrap=True)
+    _progress().print(f"wrote {output}: {size}, {said}", soft_wrap=True)
 
 
 @app.command()
@@ -120,7 +118,7 @@ def explain(kernel: Kernel, plot: Plot = None, as_json: Json = False) -> None:
     if as_json:
         _print_json(explained.to_dict())
     else:
-        out.print(str(explained), markup=False, soft_wrap=True)
+        _out().print(str(explained), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -151,7 +149,7 @@ def sees(
     if as_json:
         _print_json(verdict.to_dict())
     else:
-        out.print(str(verdict), markup=False, soft_wrap=True)
+        _out().print(str(verdict), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -169,7 +167,15 @@ def table(
     if as_json:
         _print_json(network.table().to_dict())
     else:
-        out.print(network.table())
+        _out().print(network.table())
+
+
+def _out() -> Console:
+    return Console(highlight=False)
+
+
+def _progress() -> Console:
+    return Console(stderr=True, highlight=False)
 
 
 def _print_json(answer: dict[str, Any]) -> None:
@@ -191,7 +197,7 @@ def _save(draw: Callable[[], Any], path: Path) -> None:
     with atomic(path) as temporary:
         figure.savefig(temporary, format=path.suffix.lower().lstrip("."), dpi=150)
     pyplot.close(figure)
-    progress.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    _progress().print(f"wrote {path}", soft_wrap=True)
 
 
 def main() -> None:

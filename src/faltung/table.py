@@ -28,7 +28,7 @@ class Row:
         Input pixels from the first to the last that an interior unit reads, holes counted in; the largest of
         the phases.
     start : tuple of int or None
-        The first input position that unit 0 reads; negative in the padding.
+        The first input position that unit 0 reads; negative in the padding, None where it reads nothing.
     """
 
     layer: str
