@@ -528,7 +528,7 @@ def test_noise_of_one_percent_does_not_change_the_kind(name):
 
 @pytest.mark.parametrize(("size", "seeds", "most"), [(3, 150, 3), (5, 30, 0), (7, 20, 0)])
 def test_noise_has_no_simple_description(size, seeds, most):
-    """Independent normal entries: 'none', but for a few 3x3 (measured: 43 of 3000, 30 of them true means)."""
+    """Independent normal entries: 'none', but for a few 3x3 (measured: 43 of 3000, 30 of them means by chance)."""
     kinds = [explain(np.random.default_rng(seed).normal(size=(size, size))) for seed in range(seeds)]
     described = [found for found in kinds if found.kind != "none"]
     assert len(described) <= most

@@ -10,6 +10,10 @@ symmetric smoothing, S(0) = 1 and S <= 1. Four facts follow, and all four are as
    1.6**n. A band-pass filter lies far below, since nothing of it is left near w = 0; the picture minus its
    local mean far above, since its S = 1/|P| keeps the finest waves.
 4. *Coherence.* H and P have the same sign wherever the filter answers much.
+
+Measured on kernels of independent normal numbers: of 3000 3x3 kernels 1.4 % get a description (1.0 % have, by
+chance, weights of one sign but for 3 %, and are a mean; 0.4 % are near the picture plus a derivative), of 300
+5x5 and 300 7x7 kernels none. A row of 5 numbers or a 2x2 kernel is simple more often: 11 % and 16 %.
 """
 
 import math
@@ -232,29 +236,33 @@ def derivative_order(kernel: FloatArray, found: Spectrum, leak: float) -> int | 
         return 1  # the difference of two pixels, however far apart
     for order in range(first or 2, MAX_ORDER + 1, 2):
         term = operator(kernel, order)
-        rho = abs(term.symbol(*found.peak)) / found.gain
+        rho = max(abs(term.symbol(*peak)) for peak in found.ties) / found.gain
         if LEAST_RHO**order <= rho <= MOST_RHO**order:
-            holds = coherence(term, found) >= COHERENCE and substance(kernel, found.peak, order) >= SUBSTANCE
+            holds = coherence(term, found) >= COHERENCE and substance(kernel, found, order) >= SUBSTANCE
             return order if holds else None
         if rho > OTHER_LEAK:
             return None
     return None
 
 
-def substance(kernel: FloatArray, peak: tuple[float, float], order: int) -> float:
+def substance(kernel: FloatArray, found: Spectrum, order: int) -> float:
     """Moment along the peak's direction, as a share of the sum of its magnitudes; 0 to 1."""
     y, x = np.indices(kernel.shape) - (np.array(kernel.shape).reshape(2, 1, 1) - 1) / 2
-    parts = kernel * (peak[0] * y + peak[1] * x) ** order
-    return float(abs(parts.sum()) / np.abs(parts).sum())
+    shares = []
+    for peak in found.ties:
+        parts = kernel * (peak[0] * y + peak[1] * x) ** order
+        shares.append(float(abs(parts.sum()) / max(np.abs(parts).sum(), 1e-300)))
+    return max(shares)
 
 
 def coherence(term: Operator, found: Spectrum) -> float:
-    """Mean cosine of the angle between the response and its leading term, weighted by |H|**2; -1 to 1."""
+    """Mean cosine of the angle between the response and its leading term, weighted by |H|**2 / |w|**2."""
     down, right = found.frequencies[:, None], found.frequencies[None, :]
     symbol = sum(
         (float(t.coefficient) * down**t.y * right**t.x for t in term.terms),
         np.zeros(found.values.shape),
     )
+    sign = np.where(np.abs(symbol) > 1e-9 * np.abs(symbol).max(), np.sign(symbol), 0)  # 0 on its zero lines
     power = np.abs(found.values) ** 2 / np.maximum(down**2 + right**2, (np.pi / len(down)) ** 2)
-    cosine = np.real(np.conj(1j**term.order * np.sign(symbol)) * np.exp(1j * np.angle(found.values)))
+    cosine = np.real(np.conj(1j**term.order * sign) * np.exp(1j * np.angle(found.values)))
     return float((power * cosine).sum() / power.sum())

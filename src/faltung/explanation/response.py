@@ -63,6 +63,8 @@ class Spectrum:
         (w_y, w_x) of the largest magnitude, w_x >= 0; of several, the lowest.
     gain : float
         That magnitude.
+    ties : tuple of tuple of float
+        All frequencies as low that share it, `peak` among them.
     single : bool
         No other direction shares the peak.
     """
@@ -71,6 +73,7 @@ class Spectrum:
     values: ComplexArray
     peak: tuple[float, float]
     gain: float
+    ties: tuple[tuple[float, float], ...]
     single: bool
 
 
@@ -107,7 +110,7 @@ def spectrum(kernel: FloatArray) -> Spectrum:
     lowest = min(math.hypot(*w) for w in shared)
     ties = [w for w in shared if math.hypot(*w) <= lowest + 1e-4]
     turned = any(abs(ties[0][0] * w[1] - ties[0][1] * w[0]) > 1e-4 * math.hypot(*w) for w in ties)
-    return Spectrum(frequencies, values, ties[0], gain, not turned)
+    return Spectrum(frequencies, values, ties[0], gain, tuple(ties), not turned)
 
 
 def _summits(gains: FloatArray) -> NDArray[np.int_]:
@@ -182,7 +185,9 @@ def _refined(kernel: FloatArray, peak: tuple[float, float], step: float) -> tupl
     gain = float(np.abs(response_at(kernel, np.array([best[0]]), np.array([best[1]])))[0, 0])
     offsets = np.linspace(-1, 1, 5)
     distance = np.hypot(offsets[:, None], offsets[None, :])
-    while step > 1e-7:
+    for _ in range(200):
+        if step < 1e-7:
+            break
         gains = np.abs(response_at(kernel, best[0] + step * offsets, best[1] + step * offsets))
         if gains.max() > gain * (1 + 1e-13):  # a point that is no better is no reason to move
             # along a ridge, stay as near as can be
@@ -190,5 +195,6 @@ def _refined(kernel: FloatArray, peak: tuple[float, float], step: float) -> tupl
             row, column = np.unravel_index(np.argmin(near), near.shape)
             gain = float(gains[row, column])
             best = (best[0] + step * float(offsets[row]), best[1] + step * float(offsets[column]))
-        step /= 2
+        else:
+            step /= 2
     return best, gain
