@@ -191,7 +191,7 @@ def test_bad_pictures_leave_nothing(run, picture, tmp_path):
         (["--kernel", "box:size=99", "--padding", "valid"], "a window of 99 (k=99, d=1) does not fit the padded input of 12"),
         (["--kernel", "sobel-x", "--stride", "0"], "stride"),
         (["--kernel", "sobel-x", "--boundary", "mirror"], "boundary"),
-        (["--kernel", "sobel-x", "--padding", "-3"], "padding"),
+        (["--kernel", "sobel-x", "--padding", "-3"], "padding -3 must not be negative"),
         (["--kernel", "sobel-x", "--show", "loud"], "loud"),
     ):  # fmt: skip
         code, said, error = run("filter", path, *options, "-o", output)

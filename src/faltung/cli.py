@@ -4,6 +4,7 @@ A user's mistake is one line on standard error and exit code 2; nothing half-wri
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +93,7 @@ def filter_(
     picture = read(image)
     channels = np.moveaxis(picture, -1, 0) if picture.ndim == 3 else picture
     apply: Callable[..., Any] = faltung.convolve if flip else faltung.correlate
-    amount = int(padding) if padding.isdecimal() and len(padding) < 10 else padding
+    amount = int(padding) if re.fullmatch(r"-?\d{1,9}", padding) else padding
     answer = apply(channels, weights, padding=amount, stride=stride, dilation=dilation, boundary=boundary)
     answer = np.moveaxis(answer, 0, -1) if picture.ndim == 3 else answer
     size = "x".join(map(str, answer.shape))
