@@ -65,15 +65,11 @@ def layers(draw: st.DrawFn, axes: int) -> Drawn:
         return draw(st.lists(st.integers(low, high), min_size=axes, max_size=axes))
 
     def text(name: str, **settings: list[str] | list[int]) -> str:
-        return " ".join(
-            [name, *(f"{key}={'x'.join(map(str, entries))}" for key, entries in settings.items())]
-        )
+        return " ".join([name, *(f"{key}={'x'.join(map(str, entries))}" for key, entries in settings.items())])
 
     if operator == "upsample":
         s = numbers(1, 3)
-        return Drawn(
-            text("upsample", s=s), lambda x: functional.interpolate(x, scale_factor=tuple(s), mode="nearest")
-        )
+        return Drawn(text("upsample", s=s), lambda x: functional.interpolate(x, scale_factor=tuple(s), mode="nearest"))
     k, s, d = numbers(1, 4), numbers(1, 3), numbers(1, 3)
     weight = torch.ones(1, 1, *k, dtype=torch.float64)
     if operator == "same":

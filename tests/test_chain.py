@@ -79,8 +79,7 @@ def test_padding_may_differ_before_and_behind():
         ("avgpool k=2 d=2", "column 13, 'd=2': avgpool has no key 'd'; its keys are k, s, p, ceil"),
         (
             "tconv k=2 op=3",
-            "column 1, 'tconv k=2 op=3': output padding 3 must be smaller than the stride 1 or the "
-            "dilation 1",
+            "column 1, 'tconv k=2 op=3': output padding 3 must be smaller than the stride 1 or the dilation 1",
         ),
         ("0 x conv k=3", "column 1, '0 x': a repeat must be in 1..100000"),
         ("99999999999999 x conv k=3", "column 1, '99999999999999 x': a repeat must be in 1..100000"),

@@ -91,9 +91,7 @@ def test_filter_writes_exact_arrays(run, picture, tmp_path):
     """A .npy output holds the very integers."""
     path, pixels = picture
     output = tmp_path / "out.npy"
-    code, _, said = run(
-        "filter", path, "--kernel", "[[1,0,-1],[2,0,-2],[1,0,-1]]", "-o", output, "--boundary", "zero"
-    )
+    code, _, said = run("filter", path, "--kernel", "[[1,0,-1],[2,0,-2],[1,0,-1]]", "-o", output, "--boundary", "zero")
     assert code == 0
     assert "12x17, exactly, as int16" in said
     expected = correlate2d(pixels.astype(int), [[1, 0, -1], [2, 0, -2], [1, 0, -1]], mode="same")
@@ -111,12 +109,8 @@ def test_filter_writes_pictures(run, picture, tmp_path):
     padded = np.pad(pixels.astype(float), 1, mode="edge")
     mean = sum(padded[i : i + 12, j : j + 17] for i in range(3) for j in range(3)) / 9
     assert np.abs(shown - mean).max() <= 0.5 + 1e-9
-    code, _, _ = run(
-        "filter", path, "-k", "[[1,2]]", "-o", tmp_path / "a.npy", "--padding", "0", "--convolve"
-    )
-    assert np.array_equal(
-        np.load(tmp_path / "a.npy"), pixels[:, 1:].astype(int) + 2 * pixels[:, :-1].astype(int)
-    )
+    code, _, _ = run("filter", path, "-k", "[[1,2]]", "-o", tmp_path / "a.npy", "--padding", "0", "--convolve")
+    assert np.array_equal(np.load(tmp_path / "a.npy"), pixels[:, 1:].astype(int) + 2 * pixels[:, :-1].astype(int))
     colour = tmp_path / "colour.png"
     Image.fromarray(np.stack([pixels, pixels.T[:12, :12].repeat(2, 1)[:, :17], pixels], -1)).save(colour)
     code, _, _ = run("filter", colour, "-k", "sobel-x", "-o", tmp_path / "c.png", "--show", "absolute")

@@ -58,9 +58,7 @@ def test_console_blocks(path, folder):
     """Each command runs and prints what stands below it."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for block in blocks(path, "console"):
-        for command, expected in re.findall(
-            r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE
-        ):
+        for command, expected in re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE):
             if MADE_BY_CI.match(command):
                 continue
             done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)

@@ -39,11 +39,7 @@ def answer_to(kernel, centre, picture):
 def derivative_of_monomial(found, y_power, x_power):
     """What the reported operator makes of y**a * x**b at the origin: a! b! times its coefficient."""
     factorials = math.factorial(y_power) * math.factorial(x_power)
-    return sum(
-        term.coefficient * factorials
-        for term in found.operator.terms
-        if (term.y, term.x) == (y_power, x_power)
-    )
+    return sum(term.coefficient * factorials for term in found.operator.terms if (term.y, term.x) == (y_power, x_power))
 
 
 def gain_at(kernel, down, right):
@@ -383,9 +379,7 @@ def test_transposing_exchanges_x_and_y(rows):
     st.sampled_from([[1, -1], [1, 0, -1], [-1, 2, -1], [1, -3, 3, -1]]),
     st.integers(-5, 5).filter(bool),
 )
-def test_a_mean_times_a_difference_is_a_derivative_and_transposing_exchanges_the_words(
-    weights, steps, factor
-):
+def test_a_mean_times_a_difference_is_a_derivative_and_transposing_exchanges_the_words(weights, steps, factor):
     """outer(weights, difference) is a derivative along x with the factor that hand calculation gives."""
     kernel = factor * np.outer(weights, steps)
     order = {2: 1, 3: 1 if steps[1] == 0 else 2, 4: 3}[len(steps)]
@@ -496,9 +490,7 @@ def test_sentences(kernel, sentence):
 
 
 @pytest.mark.parametrize("share", [0.002, 0.01])
-@pytest.mark.parametrize(
-    "name", ["sobel-x", "laplacian-8", "gaussian-derivative:sigma=1.5", "laplacian-of-gaussian"]
-)
+@pytest.mark.parametrize("name", ["sobel-x", "laplacian-8", "gaussian-derivative:sigma=1.5", "laplacian-of-gaussian"])
 def test_a_small_leak_does_not_hide_a_derivative(name, share):
     """A DC gain of 1 % of the peak leaves the kind, and is told."""
     kernel = kernels.named(name).astype(float)

@@ -99,8 +99,7 @@ def by_loops(case: Case, flip: bool = False) -> np.ndarray:
         batch, filter_ = tuple(where[: pixels.ndim - 2]), tuple(where[pixels.ndim - 2 :])
         picture, kernel = pixels[batch].tolist(), taps[filter_].tolist()
         answers[(*where, i, j)] = sum(
-            kernel[m][n] * picture[sy * i + dy * m][sx * j + dx * n]
-            for m, n in itertools.product(range(kh), range(kw))
+            kernel[m][n] * picture[sy * i + dy * m][sx * j + dx * n] for m, n in itertools.product(range(kh), range(kw))
         )
     return answers
 
@@ -238,9 +237,7 @@ def test_stride_takes_every_sth_answer(case: Case, padding: str, flip: bool) -> 
 def test_convolution_is_correlation_with_the_kernel_flipped(case: Case) -> None:
     """Convolve with K is correlate with K turned by half, where padding is given in numbers."""
     flipped = case.kernel[..., ::-1, ::-1]
-    assert same(
-        convolve(case.image, case.kernel, **case.how), np.asarray(correlate(case.image, flipped, **case.how))
-    )
+    assert same(convolve(case.image, case.kernel, **case.how), np.asarray(correlate(case.image, flipped, **case.how)))
 
 
 def test_a_bright_pixel_is_answered_by_the_kernel() -> None:
@@ -253,9 +250,7 @@ def test_a_bright_pixel_is_answered_by_the_kernel() -> None:
 def test_complex_kernels_are_not_conjugated() -> None:
     """Correlate with the conjugate is what SciPy computes; convolution conjugates in neither."""
     random = np.random.default_rng(3)
-    image, kernel = (
-        random.integers(-9, 10, (2, *shape)).T.astype(float) @ [1, 1j] for shape in ((5, 6), (2, 3))
-    )
+    image, kernel = (random.integers(-9, 10, (2, *shape)).T.astype(float) @ [1, 1j] for shape in ((5, 6), (2, 3)))
     theirs = scipy.signal.correlate2d(image, kernel, "valid")
     np.testing.assert_array_equal(correlate(image, kernel.conj()), theirs)
     np.testing.assert_array_equal(convolve(image, kernel), scipy.signal.convolve2d(image, kernel, "valid"))
@@ -427,10 +422,7 @@ def test_large_floats_become_infinite_quietly() -> None:
     assert correlate(np.full((1, 2), 6e4, dtype=np.float16), [[1, 1]]).tolist() == [[np.inf]]
     with pytest.raises(FaltungError) as caught:
         correlate(np.ones((2, 2), dtype=np.float32), [[1e300]])
-    assert (
-        str(caught.value)
-        == "correlate: the kernel reaches 1e+300, beyond float32's largest value 3.40282e+38"
-    )
+    assert str(caught.value) == "correlate: the kernel reaches 1e+300, beyond float32's largest value 3.40282e+38"
 
 
 # NaN and infinity ----------------------------------------------------------------------------------------

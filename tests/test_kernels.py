@@ -65,9 +65,7 @@ def test_sobel_and_prewitt_agree_with_scipy():
     picture = np.random.default_rng(0).normal(size=(20, 23))
     inner = (slice(1, -1), slice(1, -1))
     for axis, end in ((0, "y"), (1, "x")):
-        np.testing.assert_allclose(
-            answer(kernels.named(f"sobel-{end}"), picture), ndimage.sobel(picture, axis)[inner]
-        )
+        np.testing.assert_allclose(answer(kernels.named(f"sobel-{end}"), picture), ndimage.sobel(picture, axis)[inner])
         np.testing.assert_allclose(
             answer(kernels.named(f"prewitt-{end}"), picture), ndimage.prewitt(picture, axis)[inner]
         )
@@ -220,9 +218,7 @@ def test_gabor_phase_turns_an_even_kernel_into_an_odd_one():
     assert odd[middle, middle + 1] > 0 > odd[middle, middle - 1]
 
 
-@pytest.mark.parametrize(
-    "kernel", [kernels.sharpen(), kernels.unsharp(2, 1.5), kernels.emboss(), kernels.identity(5)]
-)
+@pytest.mark.parametrize("kernel", [kernels.sharpen(), kernels.unsharp(2, 1.5), kernels.emboss(), kernels.identity(5)])
 def test_the_picture_and_its_details_keep_the_mean(kernel):
     """The identity and what adds details to the picture leave an even brightness alone."""
     np.testing.assert_allclose(kernel.sum(), 1)

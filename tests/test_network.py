@@ -11,8 +11,9 @@ from torch.nn import functional
 
 import faltung
 from faltung import FaltungError, Network
-from faltung.graph import INPUT, Edge, Graph, Layer
-from faltung.region import Region
+from faltung.graph import INPUT, Graph
+from faltung.lattice import Lattices
+from faltung.plan import Branch, Plan, PlannedLayer
 from faltung.rules import TransposedWindow, Window, same_padding
 from tests.strategies import DrawnChain, chains, nan_poisoned
 
@@ -22,7 +23,7 @@ def bound(chain: DrawnChain) -> Network:
 
 
 def named(net: Network, place: tuple[int, ...]) -> dict[str, int]:
-    return dict(zip(net.axes, place, strict=True))
+    return dict(zip(net.map(None).axes, place, strict=True))
 
 
 def places(shape: tuple[int, ...]):
@@ -80,13 +81,13 @@ def branching(draw: st.DrawFn):
     layers = []
     for place, edges in enumerate(plan):
         made = [
-            Edge(
+            Branch(
                 INPUT if source == 0 else f"layer{source}",
                 tuple(Window(k, 1, d, *same_padding(k, d)) for k, d in windows),
             )
             for source, windows in edges
         ]
-        layers.append(Layer(f"layer{place + 1}", "sum of convolutions", tuple(made)))
+        layers.append(PlannedLayer(f"layer{place + 1}", "sum of convolutions", tuple(made)))
 
     def run(x):
         maps = [x]
@@ -100,7 +101,7 @@ def branching(draw: st.DrawFn):
             maps.append(sum(branches))
         return maps[-1]
 
-    return Network(tuple(layers)).at(y=5, x=6), run
+    return Plan.of(layers).at(y=5, x=6), run
 
 
 @given(branching())
@@ -114,7 +115,7 @@ def test_branches_are_what_nan_says(drawn):
 def test_parallel_bars_make_a_cross():
     """A 1x7 beside a 7x1 convolution reads 13 pixels, not 49."""
     bars = [(Window(1), Window(7, before=3, after=3)), (Window(7, before=3, after=3), Window(1))]
-    net = Network((Layer("sum", "1x7 + 7x1", tuple(Edge(INPUT, rules) for rules in bars)),)).at(y=9, x=9)
+    net = Plan.of((PlannedLayer("sum", "1x7 + 7x1", tuple(Branch(INPUT, rules) for rules in bars)),)).at(y=9, x=9)
     field = net.receptive_field(unit={"y": 4, "x": 4})
     assert field.size == 13
     assert field.box == {"y": range(1, 8), "x": range(1, 8)}
@@ -133,23 +134,18 @@ def test_a_broken_rule_is_caught_by_nan(broken, monkeypatch):
         unpadded = property(lambda self: Window(self.kernel, self.stride, self.dilation).reads.transpose())
         monkeypatch.setattr(TransposedWindow, "reads", unpadded)
     elif broken == "clipping":
-        monkeypatch.setattr(Graph, "read_by_region", read_without_clipping)
+        monkeypatch.setattr(Graph, "read_by", read_without_clipping)
     else:
-        monkeypatch.setattr(
-            TransposedWindow, "reads", property(lambda self: faltung.Reads(1, [[0]] * self.stride))
-        )
+        monkeypatch.setattr(TransposedWindow, "reads", property(lambda self: faltung.Reads(1, [[0]] * self.stride)))
     with pytest.raises((AssertionError, FaltungError)):
         test_fields_are_what_nan_says()
 
 
-def read_without_clipping(self, region, layer):
+def read_without_clipping(self, products, layer):
     """Compose the whole chain first and clip once, at the input: the error that many tools make."""
-    relations = self.relations[self.name(layer)]
-    whole = [
-        tuple(relation.inputs_of(members) for relation, members in zip(relations, factors, strict=True))
-        for factors in region.products
-    ]
-    return {INPUT: Region.of(self.axes, self.sizes[INPUT], whole)}
+    entries = Lattices(self).entries[self.name(layer)]
+    whole = [tuple(entry.reads.inputs_of(factors[entry.axis]) for entry in entries) for factors in products]
+    return {INPUT: whole}
 
 
 @given(chains(), st.data())
@@ -158,7 +154,7 @@ def test_yes_is_a_path_and_no_is_a_proof(chain, data):
     """A yes walks from unit to pixel, each unit reading the next; a no gives the field's true distance."""
     net = bound(chain)
     last = net.layers[-1].name
-    unit = {a: data.draw(st.integers(0, n - 1)) for a, n in zip(net.axes, net.shape(last), strict=True)}
+    unit = {a: data.draw(st.integers(0, n - 1)) for a, n in zip(net.map(None).axes, net.shape(last), strict=True)}
     pixel = {a: data.draw(st.integers(0, n - 1)) for a, n in chain.axes.items()}
     verdict = net.sees(unit=unit, pixel=pixel)
     field = net.receptive_field(unit=unit)
@@ -166,7 +162,7 @@ def test_yes_is_a_path_and_no_is_a_proof(chain, data):
     if not verdict:
         assert verdict.path == ()
         if field:
-            shortest = min(max(abs(pixel[a] - seen[a]) for a in net.axes) for seen in field)
+            shortest = min(max(abs(pixel[a] - seen[a]) for a in net.map(None).axes) for seen in field)
             assert max(map(abs, verdict.distance.values())) == shortest
             assert verdict.nearest in field
         return
@@ -187,7 +183,7 @@ def test_yes_is_a_path_and_no_is_a_proof(chain, data):
 def test_depth_is_the_first_that_reaches(chain, data):
     """Stacking copies one by one, and asking each time, finds the same depth as the verdict."""
     net = bound(chain)
-    unit = {a: data.draw(st.integers(0, n - 1)) for a, n in zip(net.axes, net.shape(None), strict=True)}
+    unit = {a: data.draw(st.integers(0, n - 1)) for a, n in zip(net.map(None).axes, net.shape(None), strict=True)}
     pixel = {a: data.draw(st.integers(0, n - 1)) for a, n in chain.axes.items()}
     verdict = net.sees(unit=unit, pixel=pixel)
     if verdict or not verdict.copied:
@@ -311,11 +307,11 @@ class TestTable:
 
     def test_branches_at_different_rates(self):
         """Where branches of different rates meet there is no lattice, and the table says so."""
-        net = Network(
+        net = Plan.of(
             (
-                Layer("halved", "conv k=3 s=2 p=1", (Edge(INPUT, (Window(3, 2, 1, 1, 1),)),)),
-                Layer("cropped", "conv k=4", (Edge(INPUT, (Window(4),)),)),
-                Layer("sum", "add", (Edge("halved", (Window(1),)), Edge("cropped", (Window(1),)))),
+                PlannedLayer("halved", "conv k=3 s=2 p=1", (Branch(INPUT, (Window(3, 2, 1, 1, 1),)),)),
+                PlannedLayer("cropped", "conv k=4", (Branch(INPUT, (Window(4),)),)),
+                PlannedLayer("sum", "add", (Branch("halved", (Window(1),)), Branch("cropped", (Window(1),)))),
             )
         ).at(x=7)
         assert net.table().rows[-1].stride == (None,)
@@ -370,15 +366,15 @@ class TestTable:
             "upsample3, axis x: a size of 5000000000000 is not in 1..",
         ),
         (
-            lambda n: Network((Layer("a", "", (Edge("b", (Window(1),)),)),)),
+            lambda n: Plan.of((PlannedLayer("a", "", (Branch("b", (Window(1),)),)),)),
             "layer a reads 'b', which is no earlier layer",
         ),
         (
-            lambda n: Network((Layer("input", "", (Edge(INPUT, (Window(1),)),)),)),
+            lambda n: Plan.of((PlannedLayer("input", "", (Branch(INPUT, (Window(1),)),)),)),
             "two layers are named 'input'",
         ),
         (
-            lambda n: Network((Layer("a", "", (Edge(INPUT, (Window(1),)), Edge(INPUT, (Window(2),)))),)).at(
+            lambda n: Plan.of((PlannedLayer("a", "", (Branch(INPUT, (Window(1),)), Branch(INPUT, (Window(2),)))),)).at(
                 x=5
             ),
             "a: branches of sizes 5 and 4 meet; they must be equal",

@@ -37,12 +37,7 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 # Reading and writing -------------------------------------------------------------------------------------
@@ -51,16 +46,9 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("suffix", "array"),
     [
-        *(
-            (suffix, array)
-            for suffix in (".png", ".bmp", ".tif", ".tiff", ".npy", ".PNG")
-            for array in (GREY, COLOUR)
-        ),
+        *((suffix, array) for suffix in (".png", ".bmp", ".tif", ".tiff", ".npy", ".PNG") for array in (GREY, COLOUR)),
         (".png", DEEP),
-        *(
-            (".tif", array)
-            for array in (DEEP, DEEP_COLOUR, np.float32(DEEP) / 7, np.float64(DEEP_COLOUR) / 7)
-        ),
+        *((".tif", array) for array in (DEEP, DEEP_COLOUR, np.float32(DEEP) / 7, np.float64(DEEP_COLOUR) / 7)),
         (".tif", DEEP.astype(np.int32) - 40000),
         (".npy", RANDOM.normal(size=(2, 3, 4, 5)) * 1j),
         (".npy", GREY > 99),
@@ -145,9 +133,7 @@ def test_pictures_are_turned_upright(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "side.png"), np.rot90(COLOUR, -1))
 
 
-@pytest.mark.parametrize(
-    "array", [DEEP, DEEP_COLOUR, DEEP.astype(np.float64)], ids=["grey", "colour", "float"]
-)
+@pytest.mark.parametrize("array", [DEEP, DEEP_COLOUR, DEEP.astype(np.float64)], ids=["grey", "colour", "float"])
 def test_byte_order_is_the_machines(tmp_path: Path, array: np.ndarray) -> None:
     """A big-endian file gives an array of native byte order, with the same values."""
     photometric = "rgb" if array.ndim == 3 else "minisblack"
@@ -217,9 +203,7 @@ def test_the_limit_itself_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert np.array_equal(read(tmp_path / name), array)
     monkeypatch.setattr(_reading, "LARGEST_PICTURE", 29)
     for name in ("a.png", "a.tif", "f.tif"):
-        assert refusal(read, tmp_path / name).endswith(
-            "5 x 6 = 30 pixels are more than the 29 that are decoded"
-        )
+        assert refusal(read, tmp_path / name).endswith("5 x 6 = 30 pixels are more than the 29 that are decoded")
 
 
 def test_colour_of_16_bits_is_never_cut_to_8(tmp_path: Path) -> None:
@@ -227,9 +211,7 @@ def test_colour_of_16_bits_is_never_cut_to_8(tmp_path: Path) -> None:
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in DEEP_COLOUR)
     path = tmp_path / "deep.png"
     path.write_bytes(png(5, 6, 16, 2, rows))
-    assert refusal(read, path) == (
-        f"cannot read {path}: PNG colour of 16 bits would lose 8 of them; save it as TIFF"
-    )
+    assert refusal(read, path) == (f"cannot read {path}: PNG colour of 16 bits would lose 8 of them; save it as TIFF")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif", "deep.tif", "a.npy", "a.gif", "a.webp"])
@@ -281,9 +263,7 @@ def test_arrays_that_are_no_pictures_are_refused(tmp_path: Path) -> None:
     np.save(path, np.array([[print]], dtype=object), allow_pickle=True)
     assert "Python objects" in refusal(read, path)
     np.save(path, np.arange(3))
-    assert (
-        refusal(read, path) == f"cannot read {path}: a picture has rows and columns, the array has shape (3,)"
-    )
+    assert refusal(read, path) == f"cannot read {path}: a picture has rows and columns, the array has shape (3,)"
     np.save(path, np.array([["a"]]))
     assert refusal(read, path) == f"cannot read {path}: it holds <U1, not numbers"
     np.savez(tmp_path / "a.npz", a=GREY)
@@ -306,20 +286,13 @@ def test_what_a_format_does_not_hold_is_refused(tmp_path: Path) -> None:
     assert refusal(write, tmp_path / "a.png", DEEP_COLOUR) == (
         f"{says}.png: colour .png holds uint8, got uint16; see faltung.pictures.to_uint8"
     )
-    assert refusal(write, tmp_path / "a.jpg", DEEP).startswith(
-        f"{says}.jpg: grey .jpg holds uint8, got uint16"
-    )
+    assert refusal(write, tmp_path / "a.jpg", DEEP).startswith(f"{says}.jpg: grey .jpg holds uint8, got uint16")
     assert refusal(write, tmp_path / "a.png", np.ones((2, 3, 4), np.uint8)) == (
         f"{says}.png: a picture has shape (H, W) or (H, W, 3), got (2, 3, 4)"
     )
     assert refusal(write, tmp_path / "a.png", np.ones((0, 3), np.uint8)).endswith("got (0, 3)")
-    assert (
-        refusal(write, tmp_path / "a.npy", np.array([None]))
-        == f"{says}.npy: the array holds object, not numbers"
-    )
-    assert refusal(write, tmp_path / "a.png", [[1], [1, 2]]).startswith(
-        f"{says}.png: setting an array element"
-    )
+    assert refusal(write, tmp_path / "a.npy", np.array([None])) == f"{says}.npy: the array holds object, not numbers"
+    assert refusal(write, tmp_path / "a.png", [[1], [1, 2]]).startswith(f"{says}.png: setting an array element")
     with pytest.raises(UnknownName) as caught:
         write(tmp_path / "a.pgn", GREY)
     assert str(caught.value).startswith("unknown picture format '.pgn'; did you mean .png")
@@ -331,9 +304,7 @@ def test_what_a_format_does_not_hold_is_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["b.png"]
 
 
-@pytest.mark.parametrize(
-    "problem", [KeyboardInterrupt, SystemExit, RuntimeError, OSError(28, "No space left")]
-)
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit, RuntimeError, OSError(28, "No space left")])
 def test_nothing_half_written_remains(tmp_path: Path, problem: Any) -> None:
     """Interrupted anywhere, the folder is as it was before."""
     (tmp_path / "page.html").write_text("old")

@@ -40,6 +40,7 @@ def test_an_interval_set_is_a_set(a, b, point):
     assert len(A) == len(a)
     assert (point in A) == (point in a)
     assert (A == B) == (a == b)
+    assert A.issubset(B) == (a <= b)
     assert list(A) == sorted(a)
     assert set(A.shift(3)) == {member + 3 for member in a}
     assert set(A.clip(-2, 4)) == {member for member in a if -2 <= member < 4}

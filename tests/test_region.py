@@ -60,7 +60,7 @@ def test_the_nearest_unit_is_nearest(parts, y, x):
 
 def test_overlaps_counted_twice_are_caught(monkeypatch):
     """Without the disjoint form, a cross of two bars counts its middle twice."""
-    monkeypatch.setattr(region_module, "_disjoint", lambda parts: parts)
+    monkeypatch.setattr(region_module, "disjoint", lambda parts: parts)
     with pytest.raises(AssertionError):
         test_a_region_is_a_set()
 

@@ -16,8 +16,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from faltung.errors import FaltungError, UnknownName
-from faltung.graph import INPUT, Edge, Layer
-from faltung.network import Network
+from faltung.graph import INPUT
+from faltung.plan import Branch, Plan, PlannedLayer
 from faltung.region import AXIS_NAMES
 from faltung.rules import OPERATORS, Padding
 
@@ -54,8 +54,8 @@ class _Spec:
     settings: dict[str, tuple[Padding, ...]]
 
 
-def parse(text: str) -> Network:
-    """Return the chain of layers that a text describes, not yet bound to an input size (see `Network.at`).
+def parse(text: str) -> Plan:
+    """Return the chain of layers that a text describes, not yet bound to an input size (see `Plan.at`).
 
     Parameters
     ----------
@@ -99,9 +99,9 @@ def parse(text: str) -> Network:
     for spec in specs:
         counts[spec.operator] += 1
         name = f"{spec.operator}{counts[spec.operator]}"
-        layers.append(Layer(name, spec.text, (_edge(source, spec),)))
+        layers.append(PlannedLayer(name, spec.text, (_branch(source, spec),)))
         source = name
-    return Network(tuple(layers))
+    return Plan.of(layers)
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -113,9 +113,7 @@ def _tokens(text: str) -> list[_Token]:
             word = re.match(r"\s*([^\s,;()]+)", text[place:])
             found = word[1] if word else text[place:].strip()
             column = place + len(text[place:]) - len(text[place:].lstrip()) + 1
-            raise _at(
-                _Token("", found, column), "expected an operator, key=value, a repeat such as '10 x' or ','"
-            )
+            raise _at(_Token("", found, column), "expected an operator, key=value, a repeat such as '10 x' or ','")
         kind = match.lastgroup
         tokens.append(_Token(kind, match[kind].strip(" \t\r"), match.start(kind) + 1))
         place = match.end()
@@ -200,7 +198,7 @@ def _entry(key: str, text: str, token: _Token) -> Padding:
     raise _at(token, f"{key} must be {kinds}, or one for each axis joined by 'x'")
 
 
-def _edge(source: str, spec: _Spec) -> Edge:
+def _branch(source: str, spec: _Spec) -> Branch:
     token = _Token("layer", spec.text, spec.column)
     axes = max(len(values) for values in spec.settings.values())
     if axes > len(AXIS_NAMES):
@@ -216,7 +214,7 @@ def _edge(source: str, spec: _Spec) -> Edge:
             rules.append(OPERATORS[spec.operator].row(**chosen))
         except FaltungError as error:
             raise _at(token, str(error)) from None
-    return Edge(source, tuple(rules))
+    return Branch(source, tuple(rules))
 
 
 def _at(token: _Token, message: str) -> FaltungError:

@@ -36,9 +36,7 @@ Kernel = Annotated[
 
 @app.command()
 def sheet(
-    html: Annotated[
-        Path | None, typer.Option(help="Write one self-contained page with pictures here.")
-    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page with pictures here.")] = None,
     as_json: Json = False,
 ) -> None:
     """Work the exercise sheet: apply filters, say what they do, and what a neuron can see."""
@@ -66,9 +64,7 @@ def sheet(
 @app.command(name="filter")
 def filter_(
     image: Annotated[Path, typer.Argument(help="A picture (png, jpg, tif, …) or a .npy array.")],
-    kernel: Annotated[
-        str, typer.Option("--kernel", "-k", help="A name, a file, or rows of numbers as JSON.")
-    ],
+    kernel: Annotated[str, typer.Option("--kernel", "-k", help="A name, a file, or rows of numbers as JSON.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write: a picture to look at, or .npy exactly.")
     ],

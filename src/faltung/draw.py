@@ -235,9 +235,7 @@ def outline(region: Region, *, label: str = "", ax: "Axes | None" = None) -> "Ax
     if region:
         y, x = region.box["y"], region.box["x"]
         corner = (x.start - 0.5, y.start - 0.5)
-        ax.add_patch(
-            Rectangle(corner, len(x), len(y), fill=False, edgecolor=UNIT_COLOUR, linewidth=1.5, clip_on=False)
-        )
+        ax.add_patch(Rectangle(corner, len(x), len(y), fill=False, edgecolor=UNIT_COLOUR, linewidth=1.5, clip_on=False))
         ax.annotate(
             label,
             (x.start, y.stop - 1),
@@ -260,9 +258,7 @@ def _axes(ax: "Axes | None") -> "Axes":
 def _two_axes(values: ArrayLike, what: str) -> NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 2 or array.size == 0:
-        raise FaltungError(
-            f"{what}: an array of shape {array.shape} cannot be drawn; it must be (H, W), not empty"
-        )
+        raise FaltungError(f"{what}: an array of shape {array.shape} cannot be drawn; it must be (H, W), not empty")
     return array
 
 

@@ -1,60 +1,83 @@
-"""A graph of named layers: who reads whom, the sizes of the feature maps, and units traced through it.
+"""A graph of named layers: who reads whom, their feature maps, and units traced through them.
 
-The questions stand on two walks: `read_by_region` goes back from units to everything they read, and
-`readers_of_region` goes forward. Both clip at every layer, because zero padding inside a network carries no
-information and is not the picture continued.
+The questions stand on two walks: `read_by` goes back from units to everything they read, and `readers_of` goes
+forward. Both clip at every layer, because zero padding inside a network carries no information and is not the
+picture continued.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from faltung.errors import FaltungError, UnknownName
-from faltung.reads import Reads
-from faltung.region import AXIS_NAMES, Product, Region, Unit, coordinates, name_unit
-from faltung.rules import AxisRule
+from faltung.intervals import IntervalSet
+from faltung.region import Product, Region, Unit, coordinates, disjoint, name_unit
+from faltung.relation import Relation, whole
 
 INPUT = "input"
-"""The name of the input among the layers."""
+"""The name of a single input among the layers."""
 
-MOST_SIZE = 2**40
-"""The largest size of a feature map along one axis; more comes from a slip."""
+ANY = ("n", "c")
+"""Axes that a unit may leave out, meaning any: the batch and the channel."""
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """The units of a layer: its axes, first to last, with their sizes."""
+
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Edge:
-    """What a layer reads from one source: one rule per axis, or a single rule for every axis."""
+    """What a layer reads from one source: the union of some relations."""
 
     source: str
-    rules: tuple[AxisRule, ...]
-
-    def rule(self, axis: int) -> AxisRule:
-        """Return the rule of the axis with this number."""
-        return self.rules[axis] if len(self.rules) > 1 else self.rules[0]
+    relations: tuple[Relation, ...]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A named operator and what it reads; several edges mean that it reads the union (add, concatenate)."""
+    """A named operator and what it reads.
+
+    Parameters
+    ----------
+    name, operator : str
+        Its name in the network, and what it does.
+    edges : tuple of Edge
+        Its sources; several mean that it reads them all (add, concatenate).
+    passes : bool
+        Each unit reads the unit at its own place and nothing else: the walks step over such layers.
+    parameters : int
+        How many learned numbers it holds.
+    unknown : str
+        Name of an operator that has no rule and is taken to read everything; empty otherwise.
+    """
 
     name: str
     operator: str
     edges: tuple[Edge, ...]
+    passes: bool = False
+    parameters: int = 0
+    unknown: str = ""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Layers in an order in which each reads only earlier ones, with the sizes of their feature maps.
+    """Layers in an order in which each reads only inputs and earlier layers, with their feature maps.
 
-    `axes` and `sizes` are empty until the graph is bound to an input size by `at`.
+    `maps` is empty until the sizes are known.
     """
 
     layers: tuple[Layer, ...]
-    axes: tuple[str, ...] = ()
-    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    maps: Mapping[str, FeatureMap] = field(default_factory=dict)
+    inputs: tuple[str, ...] = (INPUT,)
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    """Further names of layers: modules that hold several, by the layer that gives their output."""
 
     def __post_init__(self) -> None:
-        known = {INPUT}
+        known = set(self.inputs)
         for layer in self.layers:
             for edge in layer.edges:
                 if edge.source not in known:
@@ -65,166 +88,156 @@ class Graph:
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {layer.name: place for place, layer in enumerate(self.layers)}
+        return {name: place for place, name in enumerate((*self.inputs, *(layer.name for layer in self.layers)))}
 
-    def place(self, name: str | None) -> int:
-        """Return the place of a layer in the order; -1 for the input, the last layer where `name` is None."""
-        if name is None:
-            return len(self.layers) - 1
-        if name == INPUT:
-            return -1
-        if name not in self._places:
-            raise UnknownName("layer", str(name), [INPUT, *self._places])
-        return self._places[name]
+    @cached_property
+    def _hops(self) -> dict[str, tuple[Edge, ...]]:
+        """For each layer that does not pass, its edges, with passing sources stepped over."""
+        return {
+            layer.name: tuple(Edge(self._roots[edge.source], edge.relations) for edge in layer.edges)
+            for layer in self.layers
+            if not layer.passes
+        }
+
+    @cached_property
+    def _roots(self) -> dict[str, str]:
+        """For each layer, the layer whose units its own repeat place by place."""
+        roots = {name: name for name in self.inputs}
+        for layer in self.layers:
+            roots[layer.name] = roots[layer.edges[0].source] if layer.passes else layer.name
+        return roots
 
     def name(self, name: str | None) -> str:
         """Return the name of a layer after checking it; the last layer's where `name` is None."""
-        place = self.place(name)
-        return self.layers[place].name if place >= 0 else INPUT
+        if name is None:
+            return self.layers[-1].name if self.layers else self.inputs[0]
+        name = self.scopes.get(name, name)
+        if name not in self._places:
+            raise UnknownName("layer", str(name), [*self._places, *self.scopes])
+        return name
 
-    def bound_sizes(self, sizes: Mapping[str, int]) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]]]:
-        """Return the axes and every layer's size for an input of the given size per axis.
+    def input(self, which: int | str = 0) -> str:
+        """Return the name of an input, given by its number or name."""
+        if which in self.inputs:
+            return str(which)
+        if isinstance(which, int) and 0 <= which < len(self.inputs):
+            return self.inputs[which]
+        names = ", ".join(f"{number} ({name})" for number, name in enumerate(self.inputs))
+        raise FaltungError(f"there is no input {which!r}; the inputs are {names}")
 
-        Raises
-        ------
-        FaltungError
-            If the axes are not x, or y and x, or z, y and x; a size is not positive; a layer has numbers for
-            another count of axes; a window does not fit; or branches that meet differ in size.
-        """
-        axes = AXIS_NAMES[-len(sizes) :] if sizes else ()
-        if not sizes or set(sizes) != set(axes):
-            raise FaltungError(
-                f"axes {', '.join(sizes) or 'none'}: name them x, or y and x, or z, y and x (x is the last)"
-            )
-        shape = coordinates(axes, sizes)
-        for axis, size in zip(axes, shape, strict=True):
-            _check_size("input", axis, size)
-        bound = {INPUT: shape}
-        for layer in self.layers:
-            branches = [_output_shape(layer, edge, axes, bound[edge.source]) for edge in layer.edges]
-            if len(set(branches)) > 1:
-                given = " and ".join("x".join(map(str, branch)) for branch in dict.fromkeys(branches))
-                raise FaltungError(f"{layer.name}: branches of sizes {given} meet; they must be equal")
-            bound[layer.name] = branches[0]
-        return axes, bound
+    def layer(self, name: str) -> Layer | None:
+        """Return a layer by name; None for an input."""
+        place = self._places[self.name(name)] - len(self.inputs)
+        return self.layers[place] if place >= 0 else None
+
+    def depth(self, name: str) -> int:
+        """Return how many layers stand up to and with this one in the order."""
+        return self._places[name] - len(self.inputs) + 1
+
+    def up_to(self, name: str) -> Sequence[Layer]:
+        """Return the layers up to and with this one."""
+        return self.layers[: self.depth(name)]
+
+    def map(self, name: str | None) -> FeatureMap:
+        """Return the feature map of a layer; the last layer's where `name` is None."""
+        if not self.maps:
+            raise FaltungError("the network has no sizes yet; bind it to an input size with .at(y=…, x=…)")
+        return self.maps[self.name(name)]
 
     def shape(self, name: str | None) -> tuple[int, ...]:
-        """Return the size of a layer's feature map per axis; the last layer's where `name` is None."""
-        if not self.axes:
-            raise FaltungError("the network has no sizes yet; bind it to an input size with .at(y=…, x=…)")
-        return self.sizes[self.name(name)]
+        """Return the size of a layer's feature map per axis."""
+        return self.map(name).shape
 
-    def unit(self, unit: Unit, layer: str | None) -> Region:
-        """Return the region of one unit of a layer; refuse one that lies outside."""
-        shape, name = self.shape(layer), self.name(layer)
-        for axis, place, size in zip(self.axes, coordinates(self.axes, unit), shape, strict=True):
+    def unit(self, unit: Unit, layer: str | None) -> Product:
+        """Return the units meant by `unit`: batch and channel may be left out. Refuse one that lies outside."""
+        name, here = self.name(layer), self.map(layer)
+        if isinstance(unit, Mapping):
+            places = coordinates(
+                here.axes, {**unit, **{axis: 0 for axis in ANY if axis in here.axes and axis not in unit}}
+            )
+        else:
+            places = coordinates(tuple(axis for axis in here.axes if axis not in ANY), unit)
+        product: list[IntervalSet] = []
+        for axis, size, place in zip(here.axes, here.shape, places, strict=True):
             if not 0 <= place < size:
-                what = "pixel" if name == INPUT else "unit"
+                what = "pixel" if name in self.inputs else "unit"
                 raise FaltungError(
                     f"{what} {name_unit(unit)} lies outside {name}: {axis}={place} is not in 0..{size - 1}"
                 )
-        return Region.unit(self.axes, shape, unit)
+            product.append(IntervalSet.points([place]) if axis in unit else whole(size))
+        return tuple(product)
 
-    def read_by_region(self, region: Region, layer: str | None) -> dict[str, Region]:
-        """Return, for each layer and the input, the units that a region of `layer` reads.
-
-        Layers that it does not read are left out; `layer` itself stands with the region.
-        """
-        place = self.place(layer)
-        traced: dict[str, list[Product]] = {self.name(layer): list(region.products)}
-        regions: dict[str, Region] = {}
-        for current in (*reversed(self.layers[: place + 1]), None):
-            name = current.name if current else INPUT
-            if name not in traced:
-                continue
-            regions[name] = Region.of(self.axes, self.sizes[name], traced.pop(name))
-            for edge in current.edges if current else ():
-                traced.setdefault(edge.source, []).extend(
-                    read_through(edge, regions[name], self.sizes[edge.source]).products
-                )
-        return {name: region for name, region in regions.items() if region}
-
-    def readers_of_region(self, region: Region, layer: str | None, last: str | None) -> dict[str, Region]:
-        """Return, for each layer up to `last`, the units that read the region of `layer`, directly or not.
-
-        Layers that do not read it are left out; `layer` itself stands with the region.
-        """
-        regions = {self.name(layer): region}
-        for current in self.layers[self.place(layer) + 1 : self.place(last) + 1]:
-            found: list[Product] = []
-            for edge in current.edges:
-                if edge.source in regions:
-                    relations = [transposed(edge.rule(axis).reads) for axis in range(len(self.axes))]
-                    found += _images(relations, regions[edge.source])
-            reached = Region.of(self.axes, self.sizes[current.name], found)
-            if reached:
-                regions[current.name] = reached
-        return regions
-
-    @cached_property
-    def relations(self) -> dict[str, tuple[Reads | None, ...]]:
-        """For each layer and axis the relation to the input; None where branches move at different rates.
-
-        It is the relation of the unbounded network: borders are not part of it.
-        """
-        count = max((len(edge.rules) for layer in self.layers for edge in layer.edges), default=1)
-        count = len(self.axes) or count
-        composed: dict[str, tuple[Reads | None, ...]] = {INPUT: (Reads(1, [[0]]),) * count}
-        for layer in self.layers:
-            composed[layer.name] = tuple(
-                _meet([(edge.rule(axis).reads, composed[edge.source][axis]) for edge in layer.edges])
-                for axis in range(count)
-            )
-        return composed
-
-
-def read_through(edge: Edge, region: Region, shape: tuple[int, ...]) -> Region:
-    """Return the units of a source of the given shape that the units of a region read through an edge."""
-    relations = [edge.rule(axis).reads for axis in range(len(region.axes))]
-    return Region.of(region.axes, shape, _images(relations, region))
-
-
-@lru_cache(maxsize=4096)
-def transposed(relation: Reads) -> Reads:
-    """Return `relation.transpose()`, remembered: layers of a network repeat."""
-    return relation.transpose()
-
-
-def _images(relations: list[Reads], region: Region) -> list[Product]:
-    return [
-        tuple(relation.inputs_of(members) for relation, members in zip(relations, factors, strict=True))
-        for factors in region.products
-    ]
-
-
-def _meet(branches: list[tuple[Reads, Reads | None]]) -> Reads | None:
-    met: Reads | None = None
-    for outer, inner in branches:
-        if inner is None:
-            return None
-        composed = outer.compose(inner)
-        if met is not None and not met.same_rate(composed):
-            return None
-        met = composed if met is None else met.union(composed)
-    return met
-
-
-def _output_shape(
-    layer: Layer, edge: Edge, axes: tuple[str, ...], source: tuple[int, ...]
-) -> tuple[int, ...]:
-    if len(edge.rules) not in (1, len(axes)):
-        raise FaltungError(
-            f"{layer.name} ({layer.operator}) has numbers for {len(edge.rules)} axes, and the input has "
-            f"{len(axes)}: {', '.join(axes)}"
+    def region(self, name: str, products: Iterable[Product], axes: Sequence[str]) -> Region:
+        """Return the region of a layer over some of its axes that products over all of them cover."""
+        here = self.maps[name]
+        chosen = [place for place, axis in enumerate(here.axes) if axis in axes]
+        return Region.of(
+            tuple(here.axes[place] for place in chosen),
+            tuple(here.shape[place] for place in chosen),
+            [tuple(factors[place] for place in chosen) for factors in products],
         )
-    shape = []
-    for place, (axis, inputs) in enumerate(zip(axes, source, strict=True)):
-        size = edge.rule(place).output_size(inputs, axis=axis, layer=layer.name)
-        _check_size(layer.name, axis, size)
-        shape.append(size)
-    return tuple(shape)
+
+    def shown_axes(self, name: str, *, channels: bool = False) -> tuple[str, ...]:
+        """Return the axes over which a layer's regions are told: all but the batch and, unasked, the channel."""
+        hidden = ("n",) if channels else ANY
+        return tuple(axis for axis in self.maps[name].axes if axis not in hidden)
+
+    def read_through(self, edge: Edge, products: Sequence[Product], layer: str) -> list[Product]:
+        """Return the units of an edge's source that units of its layer read, clipped to the source."""
+        inputs, outputs = self.maps[edge.source].shape, self.maps[layer].shape
+        found = [factors for relation in edge.relations for factors in relation.inputs_of(products, inputs, outputs)]
+        return clipped(found, inputs)
+
+    def read_by(self, products: Sequence[Product], layer: str | None) -> dict[str, list[Product]]:
+        """Return, for each input, the pixels that units of `layer` read; inputs not read are left out."""
+        start = self._roots[self.name(layer)]
+        pending: dict[str, list[Product]] = {start: list(products)}
+        for current in reversed(self.up_to(start)):
+            if current.name not in pending:
+                continue
+            here = pending.pop(current.name)
+            if len(here) > 1:
+                here = disjoint(here)
+            for edge in self._hops[current.name]:
+                found = self.read_through(edge, here, current.name)
+                if found:
+                    pending.setdefault(edge.source, []).extend(found)
+        return {name: disjoint(found) for name, found in pending.items()}
+
+    def readers_of(self, products: Sequence[Product], source: str, last: str | None) -> dict[str, list[Product]]:
+        """Return, for each layer up to `last`, the units that read units of an input; others are left out."""
+        found: dict[str, list[Product]] = {source: list(products)}
+        for current in self.up_to(self.name(last)):
+            if current.passes:
+                root = self._roots[current.name]
+                if root in found:
+                    found[current.name] = found[root]
+                continue
+            outputs = self.maps[current.name].shape
+            here = [
+                factors
+                for edge in self._hops[current.name]
+                if edge.source in found
+                for relation in edge.relations
+                for factors in relation.outputs_of(found[edge.source], self.maps[edge.source].shape, outputs)
+            ]
+            here = clipped(here, outputs)
+            if here:
+                found[current.name] = disjoint(here)
+        return found
+
+    def hops(self, name: str) -> tuple[Edge, ...]:
+        """Return the edges of a layer, passing layers stepped over; none for an input."""
+        return self._hops.get(self._roots[name], ())
+
+    def root(self, name: str) -> str:
+        """Return the layer whose units this layer's repeat place by place."""
+        return self._roots[name]
 
 
-def _check_size(name: str, axis: str, size: int) -> None:
-    if not 1 <= size <= MOST_SIZE:
-        raise FaltungError(f"{name}, axis {axis}: a size of {size} is not in 1..{MOST_SIZE}")
+def clipped(products: Iterable[Product], shape: Sequence[int]) -> list[Product]:
+    """Return what of the products lies inside a shape; empty products are left out."""
+    inside = (
+        tuple(members.clip(0, size) for members, size in zip(factors, shape, strict=True)) for factors in products
+    )
+    return [factors for factors in inside if all(factors)]

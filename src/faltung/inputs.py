@@ -74,25 +74,18 @@ def _from_json(text: str, source: str) -> NDArray[Any]:
     try:
         rows = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        where = (
-            f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        )
-        raise FaltungError(
-            f"{source}: this is no JSON{where}; write rows such as [[1,0,-1],[2,0,-2]]"
-        ) from None
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise FaltungError(f"{source}: this is no JSON{where}; write rows such as [[1,0,-1],[2,0,-2]]") from None
     return _array(rows, source)
 
 
 def _array(rows: Any, source: str) -> NDArray[Any]:
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
-        raise FaltungError(
-            f"{source}: a kernel must be rows of numbers that are not empty, such as [[1,0,-1]]"
-        )
+        raise FaltungError(f"{source}: a kernel must be rows of numbers that are not empty, such as [[1,0,-1]]")
     for number, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise FaltungError(
-                f"{source}: row {number} has {len(row)} numbers and row 0 has {len(rows[0])}; "
-                "rows must be equally long"
+                f"{source}: row {number} has {len(row)} numbers and row 0 has {len(rows[0])}; rows must be equally long"
             )
         for entry in row:
             if isinstance(entry, bool) or not isinstance(entry, int | float):
@@ -106,15 +99,11 @@ def _array(rows: Any, source: str) -> NDArray[Any]:
 def _from_file(path: Path) -> NDArray[Any]:
     try:
         if path.stat().st_size > MOST_FILE:
-            raise FaltungError(
-                f"{path}: {path.stat().st_size} bytes are no kernel; at most {MOST_FILE} are read"
-            )
+            raise FaltungError(f"{path}: {path.stat().st_size} bytes are no kernel; at most {MOST_FILE} are read")
         if path.suffix == ".npy":
             loaded = np.load(path, allow_pickle=False)
             if loaded.ndim != 2 or not loaded.size:
-                raise FaltungError(
-                    f"{path}: an array of shape {loaded.shape} is no kernel; it must be (kh, kw)"
-                )
+                raise FaltungError(f"{path}: an array of shape {loaded.shape} is no kernel; it must be (kh, kw)")
             return np.asarray(loaded)
         text = path.read_text()
     except FaltungError:
@@ -124,9 +113,7 @@ def _from_file(path: Path) -> NDArray[Any]:
     except UnicodeDecodeError:
         raise FaltungError(f"{path}: this is neither text nor .npy") from None
     except (OSError, ValueError, EOFError) as error:
-        reason = (
-            error.strerror if isinstance(error, OSError) and error.strerror else "damaged or no .npy file"
-        )
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged or no .npy file"
         raise FaltungError(f"{path}: cannot be read as a kernel: {reason}") from None
     if text.lstrip().startswith("["):
         return _from_json(text, str(path))

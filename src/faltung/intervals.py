@@ -82,6 +82,13 @@ class IntervalSet:
         low, high = self.intervals[0][0], self.intervals[-1][1]
         return self & other.complement(low, high)
 
+    def issubset(self, other: "IntervalSet") -> bool:
+        """Say whether every member is in the other set."""
+        if len(other.intervals) == 1 and self.intervals:
+            ((start, stop),) = other.intervals
+            return start <= self.intervals[0][0] and self.intervals[-1][1] <= stop
+        return self == other or not self - other
+
     def complement(self, low: int, high: int) -> "IntervalSet":
         """Return the integers of range(low, high) that are not in the set."""
         edges = [low, *(edge for interval in self.clip(low, high).intervals for edge in interval), high]
@@ -124,6 +131,4 @@ class IntervalSet:
 
     def describe(self) -> str:
         """Return the set in words: `0..1, 3..6`; single members without dots."""
-        return ", ".join(
-            str(start) if stop == start + 1 else f"{start}..{stop - 1}" for start, stop in self.intervals
-        )
+        return ", ".join(str(start) if stop == start + 1 else f"{start}..{stop - 1}" for start, stop in self.intervals)

@@ -1,7 +1,7 @@
 """A network and the questions it answers: the graph, with each question as a method."""
 
 from faltung.field import projective_field, receptive_field
-from faltung.graph import INPUT, Graph
+from faltung.graph import Graph
 from faltung.region import Region, Unit
 from faltung.table import Table, table
 from faltung.verdict import Verdict, sees
@@ -11,7 +11,9 @@ class Network(Graph):
     """Named layers that read one another; made by `faltung.parse`.
 
     Axes are named from the last backwards x, y, z; a unit or a pixel is `dict(y=3, x=4)`, never a bare pair.
-    Methods that take `layer` mean the last layer where it is left out.
+    The batch n and the channel c may be left out, meaning any. Methods that take `layer` mean the last layer
+    where it is left out; `input` chooses one of several inputs by number or name; with `channels=True`
+    regions are told over the channel as well.
 
     >>> import faltung
     >>> net = faltung.parse("10 x conv k=5 p=same").at(y=428, x=640)
@@ -19,18 +21,9 @@ class Network(Graph):
     {'y': range(0, 21), 'x': range(619, 640)}
     """
 
-    def at(self, **sizes: int) -> "Network":
-        """Return the network bound to an input size, such as `net.at(y=428, x=640)`.
-
-        Raises
-        ------
-        FaltungError
-            If the axes or sizes make no sense, or a layer does not fit; the text names it.
-        """
-        axes, bound = self.bound_sizes(sizes)
-        return Network(self.layers, axes, bound)
-
-    def receptive_field(self, *, unit: Unit, layer: str | None = None) -> Region:
+    def receptive_field(
+        self, *, unit: Unit, layer: str | None = None, input: int | str = 0, channels: bool = False
+    ) -> Region:
         """Return the input pixels that a unit can contain information about.
 
         Exact at borders (padding carries no information) and with holes. A pixel outside is invisible to the
@@ -46,9 +39,11 @@ class Network(Graph):
         >>> field.size, field.box, dict(x=51) in field
         (7, {'x': range(44, 57)}, False)
         """
-        return receptive_field(self, unit, layer)
+        return receptive_field(self, unit, layer, input, channels=channels)
 
-    def projective_field(self, *, pixel: Unit, layer: str | None = None) -> Region:
+    def projective_field(
+        self, *, pixel: Unit, layer: str | None = None, input: int | str = 0, channels: bool = False
+    ) -> Region:
         """Return the units of a layer that a pixel can influence.
 
         >>> import faltung
@@ -56,9 +51,9 @@ class Network(Graph):
         >>> net.projective_field(pixel=dict(x=3)).box
         {'x': range(1, 3)}
         """
-        return projective_field(self, pixel, layer)
+        return projective_field(self, pixel, layer, input, channels=channels)
 
-    def sees(self, *, unit: Unit, pixel: Unit, layer: str | None = None) -> Verdict:
+    def sees(self, *, unit: Unit, pixel: Unit, layer: str | None = None, input: int | str = 0) -> Verdict:
         """Say whether a unit can contain any information about a pixel: yes with a path, no with a proof.
 
         >>> import faltung
@@ -67,9 +62,9 @@ class Network(Graph):
         >>> bool(verdict), verdict.distance, verdict.depth
         (False, {'y': 190, 'x': -364}, 192)
         """
-        return sees(self, unit, pixel, layer)
+        return sees(self, unit, pixel, layer, input)
 
-    def table(self) -> Table:
+    def table(self, input: int | str = 0) -> Table:
         """Return the layers with their size, stride, receptive field and start.
 
         >>> import faltung
@@ -79,13 +74,15 @@ class Network(Graph):
         conv1     conv k=7 s=2 p=3         112x112       2                7     -3
         maxpool1  maxpool k=3 s=2 p=1        56x56       4               11     -5
         """
-        return table(self)
+        return table(self, input)
 
     def __repr__(self) -> str:
-        sizes = " ".join(
-            f"{axis}={size}" for axis, size in zip(self.axes, self.sizes.get(INPUT, ()), strict=True)
+        inputs = ", ".join(
+            f"{name} " + " ".join(f"{axis}={size}" for axis, size in zip(here.axes, here.shape, strict=True))
+            for name, here in self.maps.items()
+            if name in self.inputs
         )
-        return f"<Network of {len(self.layers)} layers, input {sizes or 'not bound'}>"
+        return f"<Network of {len(self.layers)} layers, {inputs or 'not bound to an input size'}>"
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()

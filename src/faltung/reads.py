@@ -70,6 +70,12 @@ class Reads:
         >>> Reads(1, [[0], [0]]).inputs_of(IntervalSet.points([3, 4]))     # nearest upsampling by 2
         IntervalSet(1..2)
         """
+        if len(self.taps) == len(outputs.intervals) == len(self.taps[0].intervals) == 1:
+            # one window swept over one interval, the common case: one interval, if windows touch
+            ((start, stop),) = outputs.intervals
+            ((first, end),) = self.taps[0].intervals
+            if 0 < self.stride <= end - first or stop - start == 1:
+                return IntervalSet(((self.stride * start + first, self.stride * (stop - 1) + end),))
         return IntervalSet.of(_inputs_of(self.stride, self.taps, outputs))
 
     def compose(self, inner: "Reads") -> "Reads":
@@ -87,10 +93,7 @@ class Reads:
         _check_phases(self.period * turns)
         return Reads(
             moved,
-            [
-                inner.inputs_of(self.inputs_of(IntervalSet.points([phase])))
-                for phase in range(self.period * turns)
-            ],
+            [inner.inputs_of(self.inputs_of(IntervalSet.points([phase]))) for phase in range(self.period * turns)],
         )
 
     def union(self, other: "Reads") -> "Reads":
@@ -119,11 +122,7 @@ class Reads:
 
     def same_rate(self, other: "Reads") -> bool:
         """Say whether both move by as many inputs per output (a relation that reads nothing moves at any)."""
-        return (
-            self.stride * other.period == other.stride * self.period
-            or not any(self.taps)
-            or not any(other.taps)
-        )
+        return self.stride * other.period == other.stride * self.period or not any(self.taps) or not any(other.taps)
 
     def transpose(self) -> "Reads":
         """Return the relation read backwards: which outputs read each input.
@@ -194,9 +193,7 @@ def _check_phases(phases: int) -> None:
         raise FaltungError(f"a relation of {phases} phases is too large; at most {MOST_PHASES} are kept")
 
 
-def _sweep(
-    stride: int, taps: tuple[tuple[int, int], ...], first: int, stop: int
-) -> Iterator[tuple[int, int]]:
+def _sweep(stride: int, taps: tuple[tuple[int, int], ...], first: int, stop: int) -> Iterator[tuple[int, int]]:
     """Yield the intervals of stride*q + t over q in range(first, stop) and t in taps."""
     ends = (stride * first, stride * (stop - 1))
     low, high = min(ends), max(ends)

@@ -4,7 +4,7 @@ A unit is named by its axes, from the last backwards x, y, z: `dict(y=3, x=4)`. 
 products of interval sets, one set per axis, because each branch of a network reads such a product.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -58,10 +58,9 @@ class Region:
     def of(cls, axes: tuple[str, ...], shape: tuple[int, ...], products: Iterable[Product]) -> "Region":
         """Return the union of products, in any order and overlapping as they like, clipped to the map."""
         clipped = (
-            tuple(members.clip(0, size) for members, size in zip(factors, shape, strict=True))
-            for factors in products
+            tuple(members.clip(0, size) for members, size in zip(factors, shape, strict=True)) for factors in products
         )
-        return cls(axes, shape, tuple(_disjoint([factors for factors in clipped if all(factors)])))
+        return cls(axes, shape, tuple(disjoint([factors for factors in clipped if all(factors)])))
 
     @classmethod
     def unit(cls, axes: tuple[str, ...], shape: tuple[int, ...], unit: Unit) -> "Region":
@@ -77,8 +76,7 @@ class Region:
 
     def _holds(self, places: tuple[int, ...]) -> bool:
         return any(
-            all(place in members for place, members in zip(places, factors, strict=True))
-            for factors in self.products
+            all(place in members for place, members in zip(places, factors, strict=True)) for factors in self.products
         )
 
     @property
@@ -92,9 +90,7 @@ class Region:
         bounds = {}
         for place, axis in enumerate(self.axes):
             ranges = [factors[place].bounds for factors in self.products]
-            bounds[axis] = (
-                range(min(r.start for r in ranges), max(r.stop for r in ranges)) if ranges else range(0)
-            )
+            bounds[axis] = range(min(r.start for r in ranges), max(r.stop for r in ranges)) if ranges else range(0)
         return bounds
 
     @property
@@ -128,10 +124,7 @@ class Region:
 
     def __and__(self, other: "Region") -> "Region":
         self._check_same_map(other)
-        pairs = product(self.products, other.products)
-        return Region.of(
-            self.axes, self.shape, [tuple(a & b for a, b in zip(one, two, strict=True)) for one, two in pairs]
-        )
+        return Region.of(self.axes, self.shape, intersection(self.products, other.products))
 
     def __or__(self, other: "Region") -> "Region":
         self._check_same_map(other)
@@ -139,9 +132,7 @@ class Region:
 
     def _check_same_map(self, other: "Region") -> None:
         if (self.axes, self.shape) != (other.axes, other.shape):
-            raise FaltungError(
-                f"regions of different maps cannot be combined: {self._map()} and {other._map()}"
-            )
+            raise FaltungError(f"regions of different maps cannot be combined: {self._map()} and {other._map()}")
 
     def _map(self) -> str:
         return " ".join(f"{axis}={size}" for axis, size in zip(self.axes, self.shape, strict=True))
@@ -165,16 +156,7 @@ class Region:
         """
         if not self.products:
             raise FaltungError("an empty region has no nearest unit")
-        places = coordinates(self.axes, unit)
-
-        def gaps(candidate: tuple[int, ...]) -> list[int]:
-            return [abs(a - b) for a, b in zip(candidate, places, strict=True)]
-
-        candidates = (
-            tuple(members.nearest(place) for members, place in zip(factors, places, strict=True))
-            for factors in self.products
-        )
-        best = min(candidates, key=lambda candidate: (max(gaps(candidate)), sum(gaps(candidate)), candidate))
+        best = nearest_places(self.products, coordinates(self.axes, unit))
         return dict(zip(self.axes, best, strict=True))
 
     def describe(self) -> str:
@@ -182,9 +164,7 @@ class Region:
         if not self.products:
             return "nothing"
         return " together with ".join(
-            " and ".join(
-                f"{axis} {_words(members)}" for axis, members in zip(self.axes, factors, strict=True)
-            )
+            " and ".join(f"{axis} {_words(members)}" for axis, members in zip(self.axes, factors, strict=True))
             for factors in self.products
         )
 
@@ -209,6 +189,24 @@ class Region:
         return f"Region({self.describe()} of {self._map()})"
 
 
+def intersection(one: Iterable[Product], two: Iterable[Product]) -> list[Product]:
+    """Return products that hold the units of both unions."""
+    pairs = (tuple(a & b for a, b in zip(first, second, strict=True)) for first, second in product(one, two))
+    return [factors for factors in pairs if all(factors)]
+
+
+def nearest_places(products: Iterable[Product], places: Sequence[int]) -> tuple[int, ...]:
+    """Return the unit of some products nearest to a place: by the longest axis, then in sum."""
+
+    def gaps(candidate: tuple[int, ...]) -> list[int]:
+        return [abs(a - b) for a, b in zip(candidate, places, strict=True)]
+
+    candidates = (
+        tuple(members.nearest(place) for members, place in zip(factors, places, strict=True)) for factors in products
+    )
+    return min(candidates, key=lambda candidate: (max(gaps(candidate), default=0), sum(gaps(candidate)), candidate))
+
+
 def coordinates(axes: tuple[str, ...], unit: Unit) -> tuple[int, ...]:
     """Return the coordinates of a unit named by its axes, in the order of `axes`.
 
@@ -225,9 +223,7 @@ def coordinates(axes: tuple[str, ...], unit: Unit) -> tuple[int, ...]:
         raise FaltungError(f"{unit!r} does not name its axes; write dict({example})")
     for axis in unit:
         if axis not in axes:
-            raise FaltungError(
-                f"{name_unit(unit)}: there is no axis {axis!r}; the axes are {', '.join(axes)}"
-            )
+            raise FaltungError(f"{name_unit(unit)}: there is no axis {axis!r}; the axes are {', '.join(axes)}")
     places = []
     for axis in axes:
         if axis not in unit:
@@ -246,14 +242,16 @@ def name_unit(unit: Unit) -> str:
     return "(" + ", ".join(f"{axis}={place}" for axis, place in unit.items()) + ")"
 
 
-def _disjoint(products: list[Product]) -> list[Product]:
+def disjoint(products: list[Product]) -> list[Product]:
     """Return disjoint products with the same union, in a unique form.
 
     Places along the first axis belong together where the cross-sections through the other axes are equal; the
     cross-sections are brought into the same form. The union alone decides the result.
     """
-    if len(products) <= 1:
-        return products
+    if len(products) > 1:
+        products = _outermost(products)
+    if len(products) <= 1 or not products[0]:
+        return products[:1]
     if len(products[0]) == 1:
         return [(IntervalSet.of(pair for (members,) in products for pair in members.intervals),)]
     slabs: list[tuple[IntervalSet, list[Product]]] = []
@@ -266,12 +264,21 @@ def _disjoint(products: list[Product]) -> list[Product]:
         slabs = [slab for slab in [*cut, (remaining, [tuple(rest)])] if slab[0]]
     by_section: dict[tuple[Product, ...], IntervalSet] = {}
     for places, sections in slabs:
-        section = tuple(_disjoint(sections))
+        section = tuple(disjoint(sections))
         by_section[section] = by_section.get(section, IntervalSet()) | places
     return sorted(
         ((places, *factors) for section, places in by_section.items() for factors in section),
         key=lambda factors: [members.intervals for members in factors],
     )
+
+
+def _outermost(products: list[Product]) -> list[Product]:
+    """Return the products that lie inside no other one: most branches are swallowed by the widest."""
+    kept: list[Product] = []
+    for one in sorted(set(products), key=lambda factors: -prod(len(members) for members in factors)):
+        if not any(all(a.issubset(b) for a, b in zip(one, other, strict=True)) for other in kept):
+            kept.append(one)
+    return kept
 
 
 def _words(members: IntervalSet) -> str:

@@ -221,9 +221,7 @@ OPERATORS: Mapping[str, Operator] = {
     "conv": Operator("convolution", {"k": None, "s": 1, "d": 1, "p": 0}, convolution),
     "maxpool": Operator("max pooling", {"k": None, "s": "k", "d": 1, "p": 0, "ceil": 0}, pooling),
     "avgpool": Operator("average pooling", {"k": None, "s": "k", "p": 0, "ceil": 0}, average_pooling),
-    "tconv": Operator(
-        "transposed convolution", {"k": None, "s": 1, "d": 1, "p": 0, "op": 0}, transposed_convolution
-    ),
+    "tconv": Operator("transposed convolution", {"k": None, "s": 1, "d": 1, "p": 0, "op": 0}, transposed_convolution),
     "upsample": Operator("nearest-neighbour upsampling", {"s": None}, lambda s: NearestUpsampling(s)),
 }
 

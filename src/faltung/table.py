@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from faltung.graph import INPUT, Graph
+from faltung.graph import Graph
+from faltung.lattice import Lattices
+from faltung.reads import Reads
+from faltung.relation import Along
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -101,22 +104,25 @@ class Table:
         }
 
 
-def table(graph: Graph) -> Table:
+def table(graph: Graph, input: int | str = 0) -> Table:
     """Return the table of a graph: sizes where it is bound, fields and strides in any case."""
-    operators = {INPUT: "", **{layer.name: layer.operator for layer in graph.layers}}
+    lattices = Lattices(graph, input)
+    operators = {layer.name: layer.operator for layer in graph.layers}
     rows = []
-    for name, relations in graph.relations.items():
+    for name, entries in lattices.entries.items():
+        reads = [e.reads if isinstance(e, Along) and isinstance(e.reads, Reads) else None for e in entries]
         rows.append(
             Row(
                 name,
-                operators[name],
-                graph.sizes.get(name, ()),
-                tuple(Fraction(r.stride, r.period) if r else None for r in relations),
-                tuple(max(len(taps.bounds) for taps in r.taps) if r else None for r in relations),
-                tuple(r.taps[0].bounds.start if r and r.taps[0] else None for r in relations),
+                operators.get(name, ""),
+                graph.maps[name].shape if graph.maps else (),
+                tuple(Fraction(r.stride, r.period) if r else None for r in reads),
+                tuple(max(len(taps.bounds) for taps in r.taps) if r else None for r in reads),
+                tuple(r.taps[0].bounds.start if r and r.taps[0] else None for r in reads),
             )
         )
-    return Table(tuple(rows), graph.axes)
+    axes = graph.maps[lattices.input].axes if graph.maps else ()
+    return Table(tuple(rows), axes)
 
 
 def _text(numbers: tuple[Fraction | int | None, ...]) -> str:

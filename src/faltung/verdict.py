@@ -7,12 +7,19 @@ whether given weights use it is a question of numbers.
 from dataclasses import dataclass
 from typing import Any
 
-from faltung.errors import FaltungError
-from faltung.field import receptive_field
-from faltung.graph import INPUT, Graph, Layer, read_through
+from faltung.graph import ANY, FeatureMap, Graph, Layer, clipped
+from faltung.intervals import IntervalSet
 from faltung.reads import Reads
-from faltung.region import Region, Unit, name_unit
-from faltung.rules import AxisRule
+from faltung.region import (
+    Product,
+    Region,
+    Unit,
+    disjoint,
+    intersection,
+    name_unit,
+    nearest_places,
+)
+from faltung.relation import SAME, Along, AxisWise
 from faltung.words import count
 
 MOST_COPIES = 100_000
@@ -81,9 +88,7 @@ class Verdict:
         if self.nearest is None or self.distance is None:
             return "it reads no pixel at all"
         gaps = [
-            f"{count(abs(gap), 'step')} {DIRECTIONS[axis][gap > 0]}"
-            if axis in DIRECTIONS
-            else f"{gap} on {axis}"
+            f"{count(abs(gap), 'step')} {DIRECTIONS[axis][gap > 0]}" if axis in DIRECTIONS else f"{gap} on {axis}"
             for axis, gap in self.distance.items()
             if gap
         ]
@@ -93,9 +98,7 @@ class Verdict:
     def _depth(self) -> str:
         if self.depth is None:
             return f"No depth that reaches it was found: {self.reason}."
-        return (
-            f"With copies of {self.copied} on top, {count(self.depth, 'layer')} in all would first reach it."
-        )
+        return f"With copies of {self.copied} on top, {count(self.depth, 'layer')} in all would first reach it."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain numbers, lists and strings, ready for JSON."""
@@ -114,53 +117,67 @@ class Verdict:
         return answer
 
 
-def sees(graph: Graph, unit: Unit, pixel: Unit, layer: str | None = None) -> Verdict:
+def sees(graph: Graph, unit: Unit, pixel: Unit, layer: str | None = None, input: int | str = 0) -> Verdict:
     """Say whether a unit of `layer` (the last where None) can contain any information about a pixel."""
-    name = graph.name(layer)
-    asked = graph.unit(unit, layer)
-    target = graph.unit(pixel, INPUT)
-    field = receptive_field(graph, unit, layer)
-    unit = {axis: int(unit[axis]) for axis in graph.axes}
-    pixel = {axis: int(pixel[axis]) for axis in graph.axes}
-    if pixel in field:
-        return Verdict(name, unit, pixel, field, path=_path(graph, unit, target, name))
-    nearest = field.nearest(pixel) if field else None
-    distance = {axis: pixel[axis] - nearest[axis] for axis in graph.axes} if nearest else None
-    return Verdict(name, unit, pixel, field, (), nearest, distance, *_depth(graph, asked, target, name))
+    name, source = graph.name(layer), graph.input(input)
+    asked, target = graph.unit(unit, layer), graph.unit(pixel, source)
+    read = graph.read_by([asked], layer).get(source, [])
+    field = graph.region(source, read, graph.shown_axes(source, channels="c" in pixel))
+    unit = {axis: int(unit[axis]) for axis in graph.map(name).axes if axis in unit}
+    pixel = {axis: int(pixel[axis]) for axis in graph.map(source).axes if axis in pixel}
+    readers = graph.readers_of([target], source, name)
+    if any(all(a & b for a, b in zip(factors, target, strict=True)) for factors in read):
+        return Verdict(name, unit, pixel, field, path=_path(graph, asked, unit, readers, name))
+    place = {axis: pixel[axis] for axis in field.axes}
+    nearest = field.nearest(place) if field else None
+    distance = {axis: place[axis] - nearest[axis] for axis in field.axes} if nearest else None
+    return Verdict(name, unit, pixel, field, (), nearest, distance, *_depth(graph, asked, readers, name))
 
 
-def _path(graph: Graph, unit: dict[str, int], target: Region, name: str) -> tuple[Step, ...]:
+def _path(
+    graph: Graph, asked: Product, unit: dict[str, int], readers: dict[str, list[Product]], name: str
+) -> tuple[Step, ...]:
     """Walk from the unit to the pixel, at each layer to the middle-most unit that still reads the pixel."""
-    readers = graph.readers_of_region(target, INPUT, name)
     steps = [Step(name, unit)]
-    while steps[-1].layer != INPUT:
-        here = steps[-1]
-        asked = graph.unit(here.unit, here.layer)
-        for edge in graph.layers[graph.place(here.layer)].edges:
-            read = read_through(edge, asked, graph.shape(edge.source))
-            shared = read & readers[edge.source] if edge.source in readers else None
+    here, current = asked, graph.root(name)
+    while current not in graph.inputs:
+        for edge in graph.hops(current):
+            read = graph.read_through(edge, [here], current)
+            shared = intersection(read, readers.get(edge.source, []))
             if shared:
-                middle = {axis: around[len(around) // 2] for axis, around in read.bounding_box.items()}
-                steps.append(Step(edge.source, shared.nearest(middle)))
+                middle = [(read_axis[0] + read_axis[-1]) // 2 for read_axis in _bounds(read)]
+                places = nearest_places(shared, middle)
+                here, current = tuple(IntervalSet.points([place]) for place in places), edge.source
+                told = zip(graph.map(current).axes, places, graph.map(current).shape, strict=True)
+                shown = ("c",) if "c" in unit else ()
+                steps.append(Step(current, {a: place for a, place, _ in told if a in shown or a not in ANY}))
                 break
         else:
             raise AssertionError("a unit that reads a pixel reads it through one of its sources")
     return tuple(steps)
 
 
-def _depth(graph: Graph, asked: Region, target: Region, name: str) -> tuple[int | None, str, str]:
+def _bounds(products: list[Product]) -> list[range]:
+    return [
+        range(min(m.bounds.start for m in along), max(m.bounds.stop for m in along))
+        for along in zip(*products, strict=True)
+    ]
+
+
+def _depth(graph: Graph, asked: Product, readers: dict[str, list[Product]], name: str) -> tuple[int | None, str, str]:
     """Return with how many layers the unit would first see the pixel, copies of which, and else why not."""
-    readers = graph.readers_of_region(target, INPUT, name).get(name)
-    if readers is None:
+    if name not in readers:
         return None, "", f"no unit of {name} reads that pixel"
     layer = _widening(graph, name)
     if layer is None:
         return None, "", f"no layer up to {name} keeps the size and widens the field"
-    reached, remembered, remember_at = asked, asked, 1
+    shape = graph.shape(name)
+    relation = layer.edges[0].relations[0]
+    reached, remembered, remember_at = [asked], [asked], 1
     for copies in range(1, MOST_COPIES + 1):
-        reached = read_through(layer.edges[0], reached, asked.shape)
-        if reached & readers:
-            return graph.place(name) + 1 + copies, layer.name, ""
+        reached = disjoint(clipped(relation.inputs_of(reached, shape, shape), shape))
+        if intersection(reached, readers[name]):
+            return graph.depth(name) + copies, layer.name, ""
         if reached == remembered:
             return None, layer.name, f"further copies of {layer.name} read the same units again"
         if copies == remember_at:  # Brent's cycle detection: a state that comes back ends the search
@@ -170,24 +187,31 @@ def _depth(graph: Graph, asked: Region, target: Region, name: str) -> tuple[int 
 
 def _widening(graph: Graph, name: str) -> Layer | None:
     """Return the last layer, up to `name`, that can be put on top of it and adds context."""
-    shape = dict(zip(graph.axes, graph.shape(name), strict=True))
-    for layer in reversed(graph.layers[: graph.place(name) + 1]):
-        if len(layer.edges) == 1:
-            rules = [layer.edges[0].rule(axis) for axis in range(len(shape))]
-            widens = any(rule.reads != Reads(1, [[0]]) for rule in rules)
-            if widens and all(
-                rule.reads.stride == rule.reads.period == 1 and _keeps(rule, size, axis, layer.name)
-                for rule, (axis, size) in zip(rules, shape.items(), strict=True)
+    here = graph.map(name)
+    for layer in reversed(graph.up_to(name)):
+        if len(layer.edges) == len(layer.edges[0].relations) == 1 and not layer.passes:
+            relation, below = layer.edges[0].relations[0], graph.map(layer.edges[0].source)
+            if (
+                isinstance(relation, AxisWise)
+                and here.axes == below.axes == graph.map(layer.name).axes
+                and _keeps(relation, below, graph.map(layer.name))
             ):
                 return layer
     return None
 
 
-def _keeps(rule: AxisRule, size: int, axis: str, layer: str) -> bool:
-    try:
-        return rule.output_size(size, axis=axis, layer=layer) == size
-    except FaltungError:  # the window does not even fit
-        return False
+def _keeps(relation: AxisWise, below: FeatureMap, above: FeatureMap) -> bool:
+    """Say whether a window layer keeps the size along every spatial axis, whatever it is, and widens one."""
+    widens = False
+    for place, (axis, source) in enumerate(zip(below.axes, relation.sources, strict=True)):
+        if axis in ANY:
+            continue
+        if not isinstance(source, Along) or source.axis != place or not isinstance(source.reads, Reads):
+            return False
+        if not source.reads.stride == source.reads.period == 1 or below.shape[place] != above.shape[place]:
+            return False
+        widens |= source.reads != SAME
+    return widens
 
 
 def _shortened(steps: list[str], most: int = 12) -> list[str]:

@@ -149,9 +149,7 @@ def _leading(entries: Entries, decision: Decision, waves: Spectrum) -> tuple[Ope
             return None, False  # an expansion in moments says nothing about these
     for order in range(MAX_ORDER + 1):
         term = operator(entries.floats, order)
-        size = (
-            max(abs(term.symbol(*peak)) for peak in waves.ties) if order else abs(float(entries.floats.sum()))
-        )
+        size = max(abs(term.symbol(*peak)) for peak in waves.ties) if order else abs(float(entries.floats.sum()))
         if size > leak_of(entries) * waves.gain:
             return operator(entries.grid, order, entries.unit), False
     return None, False

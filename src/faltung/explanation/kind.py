@@ -115,9 +115,7 @@ def decide(entries: Entries, found: Spectrum, response: FrequencyResponse, rank:
         return single
     if _is_mean(kernel):
         return Decision("smoothing")
-    order = derivative_order(kernel, found, leak_of(entries)) or (
-        _product_order(entries) if rank == 1 else None
-    )
+    order = derivative_order(kernel, found, leak_of(entries)) or (_product_order(entries) if rank == 1 else None)
     if order is not None:
         isotropic = order == 2 and operator(entries.grid, 2).form == "isotropic"
         return Decision("laplacian" if isotropic else "derivative", order=order)

@@ -86,8 +86,7 @@ def moment(grid: NDArray[Any], y: int, x: int) -> Number:
 def operator(grid: NDArray[Any], order: int, unit: Number = Fraction(1)) -> Operator:
     """Differential operator of one order that `unit * grid` contains; no terms if its moments vanish."""
     coefficients: list[Number] = [
-        moment(grid, y, order - y) * unit / (math.factorial(y) * math.factorial(order - y))
-        for y in range(order + 1)
+        moment(grid, y, order - y) * unit / (math.factorial(y) * math.factorial(order - y)) for y in range(order + 1)
     ]
     largest = max(abs(float(coefficient)) for coefficient in coefficients)
     negligible = 0.0 if grid.dtype == object else 1e-6 * largest  # what float32 entries leave of a zero
@@ -111,17 +110,13 @@ def _forms(coefficients: list[Number]) -> list[tuple[str, float | None, Number, 
     found: list[tuple[str, float | None, Number, float]] = []
     if order % 2 == 0:
         power = order // 2
-        pattern: list[Number] = [
-            Fraction(math.comb(power, y // 2) if y % 2 == 0 else 0) for y in range(order + 1)
-        ]
+        pattern: list[Number] = [Fraction(math.comb(power, y // 2) if y % 2 == 0 else 0) for y in range(order + 1)]
         # along x and y alike, the mean of the two; exact where they agree
         factor = (coefficients[0] + coefficients[-1]) / 2
         found.append(("isotropic", None, factor, _distance(coefficients, pattern, factor)))
     for direction, down, right in ((0.0, 0, 1), (90.0, 1, 0)):
         factor = coefficients[-1] if down else coefficients[0]
-        axis: list[Number] = [
-            Fraction(down if y == order else right if y == 0 else 0) for y in range(order + 1)
-        ]
+        axis: list[Number] = [Fraction(down if y == order else right if y == 0 else 0) for y in range(order + 1)]
         found.append(("directional", direction, factor, _distance(coefficients, axis, factor)))
     for direction, sign in ((45.0, 1), (-45.0, -1)):
         diagonal: list[Number] = [Fraction(math.comb(order, y) * sign**y) for y in range(order + 1)]

@@ -201,9 +201,7 @@ class Explanation:
             )
         if isinstance(self.wave, CentreSurround):
             narrow, wide = self.wave.sigma
-            facts.append(
-                ("Gaussians", f"sigma {narrow:.3g} and {wide:.3g} pixels (error {self.wave.error:.1%})")
-            )
+            facts.append(("Gaussians", f"sigma {narrow:.3g} and {wide:.3g} pixels (error {self.wave.error:.1%})"))
         kept = [name for name, sign in self.symmetries.items() if sign == 1 and name != "as it is"]
         turned = [name for name, sign in self.symmetries.items() if sign == -1 and name != "as it is"]
         if self.kind != "zero":
@@ -308,9 +306,7 @@ def _separable(found: Separability) -> str:
 
 
 def _response(found: FrequencyResponse) -> str:
-    where = (
-        "the even brightness" if found.peak_frequency == 0 else f"{found.peak_frequency:.3g} cycles per pixel"
-    )
+    where = "the even brightness" if found.peak_frequency == 0 else f"{found.peak_frequency:.3g} cycles per pixel"
     if found.peak_frequency and found.peak_orientation is not None:
         where += f" at {found.peak_orientation:.3g} degrees"
     elif found.peak_frequency:

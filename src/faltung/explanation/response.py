@@ -123,9 +123,7 @@ def _summits(gains: FloatArray) -> NDArray[np.int_]:
     return np.argwhere(summit)
 
 
-def frequency_response(
-    kernel: FloatArray, found: Spectrum, leak: float, scale: float = 1.0
-) -> FrequencyResponse:
+def frequency_response(kernel: FloatArray, found: Spectrum, leak: float, scale: float = 1.0) -> FrequencyResponse:
     """Class and peak of a kernel whose entries are `scale * kernel`; a DC share up to `leak` is none."""
     down, right = found.peak
     share = min(1.0, abs(float(kernel.sum())) / found.gain)
@@ -152,9 +150,7 @@ def _passes(kernel: FloatArray, found: Spectrum, share: float, leak: float) -> s
         edges = [(down * math.pi / length, right * math.pi / length)]
     else:
         edges = [(0.0, math.pi), (math.pi, 0.0), (math.pi, math.pi), (math.pi, -math.pi)]
-    finest = min(
-        float(np.abs(response_at(kernel, np.array([y]), np.array([x])))[0, 0]) / found.gain for y, x in edges
-    )
+    finest = min(float(np.abs(response_at(kernel, np.array([y]), np.array([x])))[0, 0]) / found.gain for y, x in edges)
     if share >= HALF_POWER:
         if finest < HALF_POWER:
             return "low-pass"

@@ -108,18 +108,14 @@ def _derivative(found: Explanation) -> str:
         direction = _fixed(operator.direction)
         turn = "from dark to bright" if positive else "from bright to dark"
         if direction is None:
-            return (
-                f"{text}finds edges at right angles to that; positive where the picture turns {turn} that way"
-            )
+            return f"{text}finds edges at right angles to that; positive where the picture turns {turn} that way"
         _, edges, ahead = _DIRECTIONS[direction]
         return f"{text}finds {edges}; positive where the picture turns {turn} {ahead}"
     if operator.order == 2 and operator.form == "directional":
         tones = ("dark", "bright") if positive else ("bright", "dark")
         lines = {0.0: "vertical lines", 90.0: "horizontal lines"}
         across = lines.get(operator.direction or 0.0, "lines at right angles to that")
-        return (
-            f"{text}answers to {across}, positive on {tones[0]} ones and negative on {tones[1]} ones, {ramp}"
-        )
+        return f"{text}answers to {across}, positive on {tones[0]} ones and negative on {tones[1]} ones, {ramp}"
     if operator.order == 2:
         return f"{text}answers to corners and saddles, {ramp}"
     return f"{text}{_zero(found)} on every picture that is a polynomial of degree below {operator.order}"
@@ -211,9 +207,9 @@ def _smoothed(operator: Operator, found: Separability | None) -> str:
 
 def _place(found: Explanation) -> str:
     if found.offset != (0.0, 0.0):
-        return f", about a point {moved(*found.offset)} of the kernel's middle".replace(
-            "down of", "below"
-        ).replace("up of", "above")
+        return f", about a point {moved(*found.offset)} of the kernel's middle".replace("down of", "below").replace(
+            "up of", "above"
+        )
     if any(coordinate % 1 for coordinate in found.centre):
         return ", about the kernel's middle between pixels"
     return ""
@@ -274,9 +270,5 @@ def _along(direction: float) -> str:
 
 def _fixed(direction: float) -> float | None:
     """The axis or diagonal that a direction is to within rounding of the words, if any."""
-    near = [
-        axis
-        for axis in _DIRECTIONS
-        if abs(math.remainder(direction - axis, 180)) <= 0.05 and direction != -90
-    ]
+    near = [axis for axis in _DIRECTIONS if abs(math.remainder(direction - axis, 180)) <= 0.05 and direction != -90]
     return near[0] if near else None

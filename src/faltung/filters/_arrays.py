@@ -46,9 +46,7 @@ def read(value: Any, what: str) -> Array:
     if is_tensor(value):
         return _checked_tensor(value, what)
     if isinstance(value, np.ma.MaskedArray):
-        raise FaltungError(
-            f"{what} is a masked array; say what the masked pixels hold, with .filled(0) or so"
-        )
+        raise FaltungError(f"{what} is a masked array; say what the masked pixels hold, with .filled(0) or so")
     try:
         array = np.asarray(value)
         if not isinstance(value, np.ndarray) and array.dtype.name in ("float64", "uint64"):

@@ -46,9 +46,7 @@ def reach(kernels: Iterable[list[int]], low: int, high: int) -> tuple[int, int]:
     return least, greatest
 
 
-def integer_dtype(
-    image: str, kernels: list[list[int]], extremes: Callable[[], tuple[int, int]], layer: str
-) -> str:
+def integer_dtype(image: str, kernels: list[list[int]], extremes: Callable[[], tuple[int, int]], layer: str) -> str:
     """Return the smallest signed dtype that holds every sum of an integer image under integer kernels.
 
     The image counts with all that its dtype can hold, so that the answer's dtype does not depend on the

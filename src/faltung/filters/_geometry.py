@@ -113,9 +113,7 @@ def _pair(value: Any, what: str, layer: str) -> tuple[int, int]:
         y, x = value if isinstance(value, tuple | list) else (value, value)
         return _whole(y), _whole(x)
     except (TypeError, ValueError):
-        raise FaltungError(
-            f"{layer}: {what} must be a whole number or a pair (y, x) of them, got {value!r}"
-        ) from None
+        raise FaltungError(f"{layer}: {what} must be a whole number or a pair (y, x) of them, got {value!r}") from None
 
 
 def _whole(value: Any) -> int:

@@ -91,9 +91,7 @@ def laplacian_of_gaussian(sigma: float = 1.4, size: int | None = None) -> FloatK
     """
     size = size_for("laplacian-of-gaussian", sigma, size, reach=4.0)
     if size < 3:
-        raise FaltungError(
-            f"laplacian-of-gaussian: a second derivative needs a size of at least 3, got {size}"
-        )
+        raise FaltungError(f"laplacian-of-gaussian: a second derivative needs a size of at least 3, got {size}")
     smooth, second = (
         gaussian_factor("laplacian-of-gaussian", sigma, size, 0),
         gaussian_factor("laplacian-of-gaussian", sigma, size, 2),

@@ -60,9 +60,7 @@ def to_uint8(array: ArrayLike, mode: str = "auto") -> tuple[NDArray[np.uint8], s
     picture, sentence = modes[mode](np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), largest)
     if not finite.all():
         missing = values.size - known.size
-        sentence += (
-            f"; {missing} of {values.size} values are not finite: NaN is shown as 0, infinities as extremes"
-        )
+        sentence += f"; {missing} of {values.size} values are not finite: NaN is shown as 0, infinities as extremes"
     return picture, sentence
 
 

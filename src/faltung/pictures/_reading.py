@@ -180,9 +180,7 @@ def _read_tiff(path: Path) -> NDArray[Any]:
             raise FaltungError(f"the file is cut off: {path.stat().st_size} of {end} bytes")
         array = np.asarray(page.asarray())
     if array.shape != page.shape:
-        raise FaltungError(
-            f"its first page holds values of shape {array.shape}, its header says {page.shape}"
-        )
+        raise FaltungError(f"its first page holds values of shape {array.shape}, its header says {page.shape}")
     if page.axes == "SYX":
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 3:

@@ -153,9 +153,7 @@ def _filter_answer(name: str, kernel: NDArray[Any]) -> FilterAnswer:
     correlated = faltung.correlate(PICTURE, kernel)
     window = PICTURE[: kernel.shape[0], : kernel.shape[1]]
     pairs = zip(kernel.flat, window.flat, strict=True)
-    terms = " ".join(
-        f"{'-' if weight < 0 else '+'} {abs(weight)}·{value}" for weight, value in pairs if weight
-    )
+    terms = " ".join(f"{'-' if weight < 0 else '+'} {abs(weight)}·{value}" for weight, value in pairs if weight)
     return FilterAnswer(
         name,
         kernel,

@@ -52,9 +52,7 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
         parts += [
             f"<h3>{answer.name}</h3>",
             f'<p class="answer">{escape(answer.explanation.sentence)}</p>',
-            _figure(
-                _explained(answer), f"{answer.name} and how strongly it answers to waves of each frequency"
-            ),
+            _figure(_explained(answer), f"{answer.name} and how strongly it answers to waves of each frequency"),
             f"<details><summary>All that was found out about {answer.name}</summary>"
             f"<pre>{escape(str(answer.explanation))}</pre></details>",
         ]
@@ -149,6 +147,5 @@ def _figure(figure: "Figure", caption: str) -> str:
     figure.savefig(stream, format="png", dpi=110)
     data = b64encode(stream.getvalue()).decode()
     return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{caption}</figcaption></figure>"
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'
     )

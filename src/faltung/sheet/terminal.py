@@ -41,9 +41,7 @@ def _applied(answer: FilterAnswer) -> RenderableType:
 
 
 def _grid(title: str, values: NDArray[Any], style: str = "") -> Table:
-    table = Table(
-        title=title, title_justify="left", box=box.SQUARE, show_header=False, padding=(0, 1), style="dim"
-    )
+    table = Table(title=title, title_justify="left", box=box.SQUARE, show_header=False, padding=(0, 1), style="dim")
     for _ in values[0]:
         table.add_column(justify="right", style=style)
     for row in values:

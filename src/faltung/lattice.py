@@ -1,0 +1,163 @@
+"""How each layer lies over an input: the relations of its layers composed, axis by axis.
+
+Along an axis of the input a layer either moves over it in steps (a lattice: `Along` one of the layer's axes by
+a periodic relation), or all its units read the same places (`Only`), or what they read follows no period
+(`Irregular`). The relations are those of the unbounded network: borders are not part of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faltung.graph import Graph
+from faltung.intervals import IntervalSet
+from faltung.reads import Reads
+from faltung.relation import (
+    SAME,
+    Along,
+    AxisWise,
+    InTurn,
+    Only,
+    Relation,
+    Reshape,
+    Shape,
+    matching_axes,
+    whole,
+)
+
+
+@dataclass(frozen=True)
+class Irregular:
+    """What is read of an input axis depends on some axes of the layer, with no period."""
+
+    axes: frozenset[int]
+
+
+Entry = Along | Only | Irregular
+
+
+class Lattices:
+    """For each layer that reads an input, how it reads each of the input's axes.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network; it need not have sizes, if its operators need none.
+    input : int or str
+        Which input.
+    """
+
+    def __init__(self, graph: Graph, input: int | str = 0) -> None:
+        self.graph = graph
+        self.input = graph.input(input)
+        self._coverage: dict[str, tuple[IntervalSet, ...]] = {}
+        rank = len(graph.maps[self.input].axes) if graph.maps else _rank(graph)
+        self.entries: dict[str, tuple[Entry, ...]] = {self.input: tuple(Along(axis, SAME) for axis in range(rank))}
+        for layer in graph.layers:
+            branches = [
+                self._through(relation, edge.source, layer.name)
+                for edge in layer.edges
+                if edge.source in self.entries
+                for relation in edge.relations
+            ]
+            if branches:
+                sizes = graph.maps[self.input].shape if graph.maps else (0,) * rank
+                self.entries[layer.name] = tuple(
+                    _met([branch[axis] for branch in branches], size) for axis, size in enumerate(sizes)
+                )
+
+    def _through(self, relation: Relation, source: str, layer: str) -> tuple[Entry, ...]:
+        below = self.graph.maps[source].shape if self.graph.maps else ()
+        above = self.graph.maps[layer].shape if self.graph.maps else ()
+        steps: list[tuple[Relation, Shape, Shape]] = [(relation, below, above)]
+        if isinstance(relation, InTurn):
+            shapes = (above, *relation.between, below)
+            steps = list(zip(relation.relations, shapes[1:], shapes, strict=True))[::-1]
+        entries = self.entries[source]
+        for step, inputs, outputs in steps:
+            entries = tuple(self._one(step, entry, axis, source, inputs, outputs) for axis, entry in enumerate(entries))
+        return entries
+
+    def _one(self, relation: Relation, entry: Entry, axis: int, source: str, inputs: Shape, outputs: Shape) -> Entry:
+        """Return how an input axis is read through one relation, given how its source reads that axis."""
+        if isinstance(entry, Only):
+            return entry
+        followed = frozenset([entry.axis]) if isinstance(entry, Along) else entry.axes
+        if isinstance(relation, AxisWise):
+            ways = [relation.sources[place] for place in followed]
+            if not any(isinstance(way, Along) for way in ways):
+                return self._fixed(entry, axis, source, ways[0], inputs)
+            (way, *others) = ways
+            if isinstance(entry, Along) and isinstance(way, Along) and not others:
+                if isinstance(way.reads, Reads) and isinstance(entry.reads, Reads):
+                    return Along(way.axis, way.reads.compose(entry.reads))
+                return Irregular(frozenset([way.axis]))
+            return Irregular(frozenset(way.axis for way in ways if isinstance(way, Along)))
+        if isinstance(relation, Reshape):
+            return _reshaped(entry, followed, inputs, outputs)
+        return Irregular(frozenset(range(len(outputs))))
+
+    def _fixed(self, entry: Entry, axis: int, source: str, way: object, inputs: Shape) -> Only:
+        """Return what is read when every output reads the same places of the axes that matter."""
+        if isinstance(entry, Along):
+            places = way.places if isinstance(way, Only) else whole(inputs[entry.axis])
+            return Only(entry.reads.inputs_of(places).clip(0, self.graph.maps[self.input].shape[axis]))
+        return Only(self.coverage(source)[axis])
+
+    def coverage(self, layer: str) -> tuple[IntervalSet, ...]:
+        """Return, along each axis of the input, what any unit of a layer reads."""
+        if layer not in self._coverage:
+            everything = tuple(whole(size) for size in self.graph.maps[layer].shape)
+            read = self.graph.read_by([everything], layer).get(self.input, [])
+            rank = len(self.graph.maps[self.input].shape)
+            self._coverage[layer] = tuple(
+                IntervalSet.of(pair for factors in read for pair in factors[axis].intervals) for axis in range(rank)
+            )
+        return self._coverage[layer]
+
+
+def _reshaped(entry: Along | Irregular, followed: frozenset[int], inputs: Shape, outputs: Shape) -> Entry:
+    """Follow axes through a view: an axis that is neither merged nor split keeps its relation."""
+    merged: set[int] = set()
+    for above, below in matching_axes(outputs, inputs):
+        if not followed & set(below):
+            continue
+        long_above = [place for place in above if outputs[place] > 1]
+        long_below = [place for place in below if inputs[place] > 1]
+        if len(long_above) == len(long_below) == 1 and isinstance(entry, Along) and entry.axis == long_below[0]:
+            return Along(long_above[0], entry.reads)
+        merged |= set(long_above or above)
+    return Irregular(frozenset(merged))
+
+
+def _met(entries: Sequence[Entry], size: int) -> Entry:
+    """Return how branches that meet read one axis of size `size`."""
+    first, *others = entries
+    for entry in others:
+        first = _union(first, entry, size)
+    return first
+
+
+def _union(one: Entry, two: Entry, size: int) -> Entry:
+    if one == two:
+        return one
+    for entry in (one, two):
+        if isinstance(entry, Only) and len(entry.places) == size:
+            return entry
+    if isinstance(one, Only) and isinstance(two, Only):
+        return Only(one.places | two.places)
+    if isinstance(one, Along) and isinstance(two, Along) and one.axis == two.axis:
+        a, b = one.reads, two.reads
+        if isinstance(a, Reads) and isinstance(b, Reads) and a.same_rate(b):
+            return Along(one.axis, a.union(b))
+    return Irregular(_axes(one) | _axes(two))
+
+
+def _axes(entry: Entry) -> frozenset[int]:
+    if isinstance(entry, Along):
+        return frozenset([entry.axis])
+    return entry.axes if isinstance(entry, Irregular) else frozenset()
+
+
+def _rank(graph: Graph) -> int:
+    relations = (relation for layer in graph.layers for edge in layer.edges for relation in edge.relations)
+    return max((len(r.sources) for r in relations if isinstance(r, AxisWise)), default=1)

@@ -1,0 +1,54 @@
+"""The relation of one axis where no period serves: an explicit list of what each output reads.
+
+Adaptive pooling to odd sizes, interpolation with aligned corners, rolls and running sums are of this kind:
+what they read is exact, and they have no lattice. Standard library only.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from faltung.intervals import IntervalSet
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Output o reads the inputs in `taps[o]`; outputs outside the list read nothing.
+
+    >>> running_sum = Listed.of([range(o + 1) for o in range(4)])
+    >>> second = IntervalSet.points([2])
+    >>> running_sum.inputs_of(second), running_sum.transpose().inputs_of(second)
+    (IntervalSet(0..2), IntervalSet(2..3))
+    """
+
+    taps: tuple[IntervalSet, ...]
+
+    @classmethod
+    def of(cls, taps: Iterable[Iterable[int]]) -> "Listed":
+        """Return the relation in which output o reads the o-th of the given sets."""
+        return cls(
+            tuple(
+                IntervalSet.of([(tap.start, tap.stop)])
+                if isinstance(tap, range) and tap.step == 1
+                else IntervalSet.points(tap)
+                for tap in taps
+            )
+        )
+
+    def inputs_of(self, outputs: IntervalSet) -> IntervalSet:
+        """Return every input that any of the outputs reads."""
+        inside = outputs.clip(0, len(self.taps))
+        return IntervalSet.of(pair for output in inside for pair in self.taps[output].intervals)
+
+    def transpose(self) -> "Listed":
+        """Return the relation read backwards: which outputs read each input."""
+        return self._transposed
+
+    @cached_property
+    def _transposed(self) -> "Listed":
+        inputs = max((taps.bounds.stop for taps in self.taps), default=0)
+        readers: list[list[int]] = [[] for _ in range(inputs)]
+        for output, taps in enumerate(self.taps):
+            for place in taps:
+                readers[place].append(output)
+        return Listed(tuple(IntervalSet.points(outputs) for outputs in readers))
