@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from faltung import rules
 from faltung.errors import FaltungError
 from faltung.reads import Reads
-from faltung.rules import NearestUpsampling, TransposedWindow, Window, pooling, same_padding
+from faltung.rules import NearestUpsampling, TransposedWindow, Window, pooling, same_padding, text
 
 thousands = settings(max_examples=2000)
 small = st.integers(1, 6)
@@ -93,7 +92,7 @@ def test_a_window_without_dilation_is_caught(monkeypatch):
 
 def test_a_pool_that_ignores_ceil_mode_is_caught(monkeypatch):
     """A pool whose last window never hangs over has a wrong size somewhere."""
-    monkeypatch.setattr(rules, "Window", lambda *numbers, ceil_mode: Window(*numbers))
+    monkeypatch.setattr(text, "Window", lambda *numbers, ceil_mode: Window(*numbers))
     with pytest.raises(AssertionError):
         test_pooling_has_pytorchs_size()
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from faltung.errors import FaltungError, UnknownName
 from faltung.intervals import IntervalSet
 from faltung.region import Product, Region, Unit, coordinates, disjoint, name_unit
-from faltung.relation import Relation, whole
+from faltung.relation import Relation, clipped, whole
 
 INPUT = "input"
 """The name of a single input among the layers."""
@@ -233,11 +233,3 @@ class Graph:
     def root(self, name: str) -> str:
         """Return the layer whose units this layer's repeat place by place."""
         return self._roots[name]
-
-
-def clipped(products: Iterable[Product], shape: Sequence[int]) -> list[Product]:
-    """Return what of the products lies inside a shape; empty products are left out."""
-    inside = (
-        tuple(members.clip(0, size) for members, size in zip(factors, shape, strict=True)) for factors in products
-    )
-    return [factors for factors in inside if all(factors)]

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from faltung.graph import Graph
 from faltung.intervals import IntervalSet
+from faltung.listed import Listed
 from faltung.reads import Reads
 from faltung.relation import (
     SAME,
     Along,
+    AxisReads,
     AxisWise,
     InTurn,
     Only,
@@ -88,8 +90,9 @@ class Lattices:
                 return self._fixed(entry, axis, source, ways[0], inputs)
             (way, *others) = ways
             if isinstance(entry, Along) and isinstance(way, Along) and not others:
-                if isinstance(way.reads, Reads) and isinstance(entry.reads, Reads):
-                    return Along(way.axis, way.reads.compose(entry.reads))
+                outer, inner = _periodic(way.reads), _periodic(entry.reads)
+                if outer is not None and inner is not None:
+                    return Along(way.axis, outer.compose(inner))
                 return Irregular(frozenset([way.axis]))
             return Irregular(frozenset(way.axis for way in ways if isinstance(way, Along)))
         if isinstance(relation, Reshape):
@@ -150,6 +153,13 @@ def _union(one: Entry, two: Entry, size: int) -> Entry:
         if isinstance(a, Reads) and isinstance(b, Reads) and a.same_rate(b):
             return Along(one.axis, a.union(b))
     return Irregular(_axes(one) | _axes(two))
+
+
+def _periodic(reads: AxisReads) -> Reads | None:
+    """Return the periodic relation that holds away from the borders."""
+    if isinstance(reads, Reads):
+        return reads
+    return reads.interior if isinstance(reads, Listed) else None
 
 
 def _axes(entry: Entry) -> frozenset[int]:

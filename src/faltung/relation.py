@@ -139,15 +139,30 @@ class InTurn:
         """Return what the units read; see `Relation`."""
         shapes = (outputs, *self.between, inputs)
         for relation, above, below in zip(self.relations, shapes, shapes[1:], strict=False):
-            products = list(relation.inputs_of(products, below, above))
+            products = clipped(relation.inputs_of(products, below, above), below)
         return products
 
     def outputs_of(self, products: Sequence[Product], inputs: Shape, outputs: Shape) -> Iterable[Product]:
         """Return the units that read; see `Relation`."""
         shapes = (inputs, *reversed(self.between), outputs)
         for relation, below, above in zip(reversed(self.relations), shapes, shapes[1:], strict=False):
-            products = list(relation.outputs_of(products, below, above))
+            products = clipped(relation.outputs_of(products, below, above), above)
         return products
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """A relation read backwards: its outputs become inputs."""
+
+    relation: Relation
+
+    def inputs_of(self, products: Sequence[Product], inputs: Shape, outputs: Shape) -> Iterable[Product]:
+        """Return what the units read; see `Relation`."""
+        return self.relation.outputs_of(products, outputs, inputs)
+
+    def outputs_of(self, products: Sequence[Product], inputs: Shape, outputs: Shape) -> Iterable[Product]:
+        """Return the units that read; see `Relation`."""
+        return self.relation.inputs_of(products, outputs, inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +186,14 @@ class Moved:
         import numpy as np
 
         return _from_linear(np.flatnonzero(np.isin(self.sources.reshape(-1), _linear(products, inputs))), outputs)
+
+
+def clipped(products: Iterable[Product], shape: Sequence[int]) -> list[Product]:
+    """Return what of the products lies inside a shape; empty products are left out."""
+    inside = (
+        tuple(members.clip(0, size) for members, size in zip(factors, shape, strict=True)) for factors in products
+    )
+    return [factors for factors in inside if all(factors)]
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ whether given weights use it is a question of numbers.
 from dataclasses import dataclass
 from typing import Any
 
-from faltung.graph import ANY, FeatureMap, Graph, Layer, clipped
+from faltung.graph import ANY, FeatureMap, Graph, Layer
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
 from faltung.region import (
@@ -19,7 +19,7 @@ from faltung.region import (
     name_unit,
     nearest_places,
 )
-from faltung.relation import SAME, Along, AxisWise
+from faltung.relation import SAME, Along, AxisWise, clipped
 from faltung.words import count
 
 MOST_COPIES = 100_000

@@ -1,11 +1,8 @@
-"""The table: one row per operator. Nothing else in the code knows operators.
+"""Windows along one axis: convolution, pooling, transposed convolution, nearest upsampling.
 
-A row says, for one axis, what the operator reads (a `Reads`) and how many outputs it has. Everything else is
-derived from the two. To add an operator, add a row (and its letters to `OPERATORS` where the text form of
-`faltung.parse` should know it).
+A rule says, for one axis, what the operator reads (a `Reads`) and how many outputs it has.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -50,8 +47,8 @@ class Window:
     ceil_mode: bool = False
 
     def __post_init__(self) -> None:
-        _positive(kernel=self.kernel, stride=self.stride, dilation=self.dilation)
-        _not_negative(padding=min(self.before, self.after))
+        positive(kernel=self.kernel, stride=self.stride, dilation=self.dilation)
+        not_negative(padding=min(self.before, self.after))
 
     @property
     def extent(self) -> int:
@@ -101,7 +98,7 @@ class TransposedWindow:
     output_padding: int = 0
 
     def __post_init__(self) -> None:
-        _not_negative(output_padding=self.output_padding)
+        not_negative(output_padding=self.output_padding)
         if self.output_padding >= max(self.stride, self.dilation):
             raise FaltungError(
                 f"output padding {self.output_padding} must be smaller than the stride {self.stride} or the "
@@ -140,7 +137,7 @@ class NearestUpsampling:
     scale: int
 
     def __post_init__(self) -> None:
-        _positive(scale=self.scale)
+        positive(scale=self.scale)
 
     @cached_property
     def reads(self) -> Reads:
@@ -166,77 +163,8 @@ def same_padding(kernel: int, dilation: int = 1) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-Padding = int | tuple[int, int] | str
-
-
-@dataclass(frozen=True)
-class Operator:
-    """One operator of the text form: its keys, and the row that they make for one axis.
-
-    Parameters
-    ----------
-    summary : str
-        What it is, for help texts.
-    defaults : mapping of str to int, str or None
-        Each key with its default; None where it must be given; a str names the key it takes after.
-    row : callable
-        Takes the keys of one axis and returns the AxisRule.
-    """
-
-    summary: str
-    defaults: Mapping[str, int | str | None]
-    row: Callable[..., AxisRule]
-
-
-def convolution(k: int, s: int, d: int, p: Padding) -> AxisRule:
-    """Return the row of a convolution along one axis."""
-    _positive(kernel=k, dilation=d)
-    return Window(k, s, d, *_sides(p, k, d))
-
-
-def pooling(k: int, s: int, d: int, p: Padding, ceil: int) -> AxisRule:
-    """Return the row of a pooling along one axis; its padding is at most half its kernel, as in PyTorch."""
-    _positive(kernel=k, dilation=d)
-    if ceil not in (0, 1):
-        raise FaltungError(f"ceil {ceil} must be 0 or 1")
-    window = Window(k, s, d, *_sides(p, k, d), ceil_mode=bool(ceil))
-    most = max(window.before, window.after)
-    if 2 * most > k:
-        raise FaltungError(f"padding {most} is more than half of the pooling kernel of {k}")
-    return window
-
-
-def average_pooling(k: int, s: int, p: Padding, ceil: int) -> AxisRule:
-    """Return the row of average pooling along one axis: pooling that knows no dilation."""
-    return pooling(k, s, 1, p, ceil)
-
-
-def transposed_convolution(k: int, s: int, d: int, p: Padding, op: int) -> AxisRule:
-    """Return the row of a transposed convolution along one axis."""
-    _positive(kernel=k, stride=s, dilation=d)
-    return TransposedWindow(k, s, d, *_sides(p, k, d), output_padding=op)
-
-
-OPERATORS: Mapping[str, Operator] = {
-    "conv": Operator("convolution", {"k": None, "s": 1, "d": 1, "p": 0}, convolution),
-    "maxpool": Operator("max pooling", {"k": None, "s": "k", "d": 1, "p": 0, "ceil": 0}, pooling),
-    "avgpool": Operator("average pooling", {"k": None, "s": "k", "p": 0, "ceil": 0}, average_pooling),
-    "tconv": Operator("transposed convolution", {"k": None, "s": 1, "d": 1, "p": 0, "op": 0}, transposed_convolution),
-    "upsample": Operator("nearest-neighbour upsampling", {"s": None}, lambda s: NearestUpsampling(s)),
-}
-
-
-def _sides(padding: Padding, kernel: int, dilation: int) -> tuple[int, int]:
-    if padding == "same":
-        return same_padding(kernel, dilation)
-    if padding == "valid":
-        return 0, 0
-    if isinstance(padding, str):
-        raise FaltungError(f"padding {padding!r} must be a whole number, 'same' or 'valid'")
-    return padding if isinstance(padding, tuple) else (padding, padding)
-
-
-def _positive(**numbers: int) -> None:
+def positive(**numbers: int) -> None:
+    """Refuse numbers below 1 or beyond all reason."""
     for name, number in numbers.items():
         if number < 1:
             raise FaltungError(f"{name} {number} must be at least 1")
@@ -244,7 +172,8 @@ def _positive(**numbers: int) -> None:
             raise FaltungError(f"{name} {number} must be at most {MOST}")
 
 
-def _not_negative(**numbers: int) -> None:
+def not_negative(**numbers: int) -> None:
+    """Refuse numbers below 0."""
     for name, number in numbers.items():
         if number < 0:
             raise FaltungError(f"{name.replace('_', ' ')} {number} must not be negative")
