@@ -15,7 +15,7 @@ FLOORS = [
     ["region", "listed"],
     ["relation"],
     ["rules", "graph"],
-    ["lattice", "field"],
+    ["lattice", "field", "axes"],
     ["table", "verdict"],
     ["network"],
     ["plan", "capture"],

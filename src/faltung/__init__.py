@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faltung import draw, kernels
+    from faltung.capture import capture
     from faltung.chain import parse
     from faltung.errors import FaltungError
     from faltung.explanation import Explanation, explain
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from faltung.network import Network
     from faltung.reads import Reads
     from faltung.region import Region
+    from faltung.rules.table import UnknownOperator, register_rule
     from faltung.verdict import Verdict
 
 _HOMES = {
@@ -24,10 +26,13 @@ _HOMES = {
     "Reads": "faltung.reads",
     "Region": "faltung.region",
     "Verdict": "faltung.verdict",
+    "UnknownOperator": "faltung.rules.table",
+    "capture": "faltung.capture",
     "convolve": "faltung.filters",
     "correlate": "faltung.filters",
     "explain": "faltung.explanation",
     "parse": "faltung.chain",
+    "register_rule": "faltung.rules.table",
 }
 _MODULES = ("draw", "kernels")
 
@@ -38,13 +43,16 @@ __all__ = [
     "Network",
     "Reads",
     "Region",
+    "UnknownOperator",
     "Verdict",
+    "capture",
     "convolve",
     "correlate",
     "draw",
     "explain",
     "kernels",
     "parse",
+    "register_rule",
 ]
 
 

@@ -75,6 +75,8 @@ class Graph:
     inputs: tuple[str, ...] = (INPUT,)
     scopes: Mapping[str, str] = field(default_factory=dict)
     """Further names of layers: modules that hold several, by the layer that gives their output."""
+    outputs: tuple[str, ...] = ()
+    """The layers that a model returns; the last one where there are none."""
 
     def __post_init__(self) -> None:
         known = set(self.inputs)
@@ -110,7 +112,7 @@ class Graph:
     def name(self, name: str | None) -> str:
         """Return the name of a layer after checking it; the last layer's where `name` is None."""
         if name is None:
-            return self.layers[-1].name if self.layers else self.inputs[0]
+            return self.outputs[0] if self.outputs else (*self.inputs, *(layer.name for layer in self.layers))[-1]
         name = self.scopes.get(name, name)
         if name not in self._places:
             raise UnknownName("layer", str(name), [*self._places, *self.scopes])

@@ -88,12 +88,12 @@ class Verdict:
         if self.nearest is None or self.distance is None:
             return "it reads no pixel at all"
         gaps = [
-            f"{count(abs(gap), 'step')} {DIRECTIONS[axis][gap > 0]}" if axis in DIRECTIONS else f"{gap} on {axis}"
+            f"{count(abs(gap), 'step')} {DIRECTIONS[axis][gap > 0] if axis in DIRECTIONS else f'along {axis}'}"
             for axis, gap in self.distance.items()
             if gap
         ]
-        where = " and ".join(gaps)
-        return f"pixel {name_unit(self.pixel)} lies {where} of the nearest, {name_unit(self.nearest)}"
+        where = " and ".join(gaps) + (" of" if gaps[-1].endswith(("left", "right")) else "")
+        return f"pixel {name_unit(self.pixel)} lies {where} the nearest, {name_unit(self.nearest)}"
 
     def _depth(self) -> str:
         if self.depth is None:

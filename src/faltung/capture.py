@@ -1,0 +1,375 @@
+"""A network from a PyTorch model: traced by torch.export, each operator looked up in the table of rules.
+
+The model runs on fake tensors that have shapes and no numbers: nothing is computed, the time does not grow with
+the picture, and parameters may live on the meta device. Naming a model runs its Python code.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from operator import getitem
+from typing import TYPE_CHECKING, Any
+
+from faltung.axes import AxisNames
+from faltung.errors import FaltungError
+from faltung.graph import INPUT, Edge, FeatureMap, Layer
+from faltung.network import Network
+from faltung.relation import AxisWise
+from faltung.rules.table import RULES, Call, Rule, Tensor, UnknownOperator, broadcast, everything
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+    from torch.export import ExportedProgram
+    from torch.fx import Node
+
+FAMILIES = ("convolutions", "movement", "normalisation", "pointwise", "pooling", "products", "reductions", "resampling")
+"""The files of rows under faltung.rules, loaded when the first model is captured."""
+
+
+def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bool = False) -> Network:
+    """Return the network that a PyTorch model is for inputs of the given shapes.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, function or torch.export.ExportedProgram
+        What to look at; it is not changed, and its parameters may be on the meta device. A module is captured in
+        the mode it is in: batch normalisation in training mode reads the whole batch.
+    *inputs : torch.Tensor
+        Example inputs; their shapes count, their numbers do not.
+    unknown : {'refuse', 'reads-all'}
+        What to do about an operator without a rule: refuse it by name, or take it to read everything, which is
+        sound but too much; the layer is marked.
+    exact_weights : bool
+        Taps and channels whose weights are exactly zero (masks) count as not read.
+
+    Returns
+    -------
+    Network
+        With the model's module names as layer names, bound to the shapes.
+
+    Raises
+    ------
+    UnknownOperator
+        If an operator has no rule; it names operator and layer.
+    FaltungError
+        If the model cannot be traced.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.MaxPool2d(2))
+    >>> net = capture(model, torch.zeros(1, 3, 32, 32))
+    >>> net.receptive_field(unit=dict(y=0, x=5), layer="1").box
+    {'y': range(0, 3), 'x': range(9, 13)}
+    """
+    if unknown not in ("refuse", "reads-all"):
+        raise FaltungError(f"unknown={unknown!r} must be 'refuse' or 'reads-all'")
+    for family in FAMILIES:
+        try:
+            import_module(f"faltung.rules.{family}")
+        except ModuleNotFoundError:
+            pass
+    program = _traced(model, inputs)
+    if _overwritten_and_read(program):
+        with _quiet():
+            program = program.run_decompositions({})
+    return _Builder(program, unknown == "reads-all", exact_weights).network()
+
+
+def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
+    import torch
+    from torch.export import ExportedProgram, export
+
+    if isinstance(model, ExportedProgram):
+        return model
+    if not isinstance(model, torch.nn.Module):
+        if not callable(model):
+            raise FaltungError(f"a model is a torch.nn.Module or a function, not {type(model).__name__}")
+        model = _Function(model).module
+    if not inputs:
+        raise FaltungError("capture needs example inputs, such as torch.zeros(1, 3, 224, 224)")
+    try:
+        with _quiet(), torch.random.fork_rng(devices=[]):
+            return export(model, inputs, strict=False)
+    except FaltungError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise FaltungError(
+            f"{type(model).__name__} cannot be traced by torch.export: {type(error).__name__}: {lines[0]}"
+        ) from error
+
+
+class _Function:
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        import torch
+
+        class Function(torch.nn.Module):
+            def forward(self, *inputs: Any) -> Any:
+                return function(*inputs)
+
+        self.module = Function()
+
+
+@contextmanager
+def _quiet() -> "Iterator[None]":
+    """Keep what torch.export warns of (its own deprecations) from users who can do nothing about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _overwritten_and_read(program: "ExportedProgram") -> bool:
+    """Say whether a tensor is changed in place and then read under another name: then names do not tell all."""
+    family: dict[Any, Any] = {}
+    changed: dict[Any, set[Any]] = {}
+    for node in program.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        for argument in node.all_input_nodes:
+            owner = family.get(argument, argument)
+            if owner in changed and argument not in changed[owner]:
+                return True
+        family[node] = node
+        if schema is None:
+            continue
+        for position, argument in enumerate(schema.arguments):
+            alias = argument.alias_info
+            given = node.args[position] if position < len(node.args) else node.kwargs.get(argument.name)
+            if alias is None or not hasattr(given, "all_input_nodes"):
+                continue
+            family[node] = family.get(given, given)
+            if alias.is_write:
+                if family[node] is not given:
+                    return True
+                changed[family[node]] = {node}
+            elif family[node] in changed:
+                changed[family[node]].add(node)
+    return False
+
+
+@dataclass
+class _Builder:
+    """Makes the layers, one node of the traced graph after the other."""
+
+    program: "ExportedProgram"
+    reads_all: bool
+    exact_weights: bool
+    layers: list[Layer] = field(default_factory=list)
+    maps: dict[str, FeatureMap] = field(default_factory=dict)
+    names: dict[Any, str] = field(default_factory=dict)
+    """The layer of each node that depends on an input."""
+    scopes: dict[str, str] = field(default_factory=dict)
+
+    def network(self) -> Network:
+        """Return the network of all nodes that depend on an input."""
+        axes = AxisNames()
+        inputs = self._inputs()
+        for node, name in inputs.items():
+            shape = tuple(node.meta["val"].shape)
+            self.names[node], self.maps[name] = name, FeatureMap(axes.of_input(len(shape)), shape)
+        titles = _Titles(node for node in self.program.graph.nodes if node.op == "call_function")
+        for node in self.program.graph.nodes:
+            if node.op != "call_function" or not _is_tensor(node):
+                continue
+            title = titles.of(node)
+            layer = self._layer(node, title)
+            if layer is None:
+                continue
+            shape = _shape(node)
+            self.names[node] = title
+            self.layers.append(layer)
+            sources = [(relation, self.maps[edge.source]) for edge in layer.edges for relation in edge.relations]
+            self.maps[title] = FeatureMap(axes.of_output(sources, shape), shape)
+            for scope in titles.scopes(node):
+                self.scopes[scope] = title
+        taken = {layer.name for layer in self.layers} | set(inputs.values())
+        scopes = {scope: title for scope, title in self.scopes.items() if scope not in taken}
+        return Network(tuple(self.layers), self.maps, tuple(inputs.values()), scopes, self._outputs())
+
+    def _inputs(self) -> "dict[Node, str]":
+        wanted = set(self.program.graph_signature.user_inputs)
+        nodes = [node for node in self.program.graph.nodes if node.op == "placeholder" and node.name in wanted]
+        nodes = [node for node in nodes if _is_tensor(node)]
+        if not nodes:
+            raise FaltungError("the model has no tensor among its inputs")
+        return {node: INPUT if len(nodes) == 1 else node.name for node in nodes}
+
+    def _outputs(self) -> tuple[str, ...]:
+        (output,) = (node for node in self.program.graph.nodes if node.op == "output")
+        return tuple(self.names[node] for node in output.all_input_nodes if node in self.names)
+
+    def _layer(self, node: "Node", title: str) -> Layer | None:
+        """Return the layer of a node; None where it does not depend on an input."""
+        asked: Any = node
+        output: Any = 0
+        if node.target is getitem:
+            asked, output = node.args
+            if asked.target is getitem or not hasattr(asked.target, "_schema"):
+                raise UnknownOperator(str(asked.target), title)
+        if not any(argument in self.names for argument in asked.all_input_nodes):
+            return None
+        target = asked.target
+        if not hasattr(target, "_schema"):
+            raise UnknownOperator(getattr(target, "__name__", str(target)), title)
+        operator = target._schema.name.removeprefix("aten::").rstrip("_")
+        arguments, parameters = self._arguments(asked)
+        call = Call(operator, arguments, _shape(node), output, self.exact_weights)
+        edges, unknown = self._edges(call, _rule_of(target, operator), title)
+        if not edges:
+            return None
+        return Layer(title, _described(call), edges, self._passes(edges, call.shape), parameters, unknown)
+
+    def _edges(self, call: Call, rule: Rule | None, title: str) -> tuple[tuple[Edge, ...], str]:
+        tensors = dict(call.tensors())
+        if rule is None:
+            if not self.reads_all:
+                raise UnknownOperator(call.operator, title)
+            readings: Mapping[Any, Any] = {name: everything(tensor.shape) for name, tensor in tensors.items()}
+        else:
+            try:
+                readings = rule(call)
+            except UnknownOperator:
+                raise
+            except FaltungError as error:
+                raise FaltungError(f"layer {title}: {error}") from None
+            told = {name if isinstance(name, str) else name[0] for name in readings}
+            unread = set(call.arguments) - call.seen - told
+            if unread:
+                raise UnknownOperator(call.operator, title, f"its rule does not read {', '.join(sorted(unread))}")
+        edges = []
+        for name, reading in readings.items():
+            tensor = tensors.get(name)
+            if tensor is not None and tensor.source:
+                edges.append(Edge(tensor.source, reading if isinstance(reading, tuple) else (reading,)))
+        return tuple(edges), call.operator if rule is None else ""
+
+    def _passes(self, edges: tuple[Edge, ...], shape: tuple[int, ...]) -> bool:
+        return (
+            len(edges) == 1
+            and edges[0].relations == (AxisWise.same(len(shape)),)
+            and self.maps[edges[0].source].shape == shape
+        )
+
+    def _arguments(self, node: "Node") -> tuple[dict[str, Any], int]:
+        """Return a node's arguments by name, defaults filled in, and how many parameters are among them."""
+        arguments: dict[str, Any] = {}
+        for position, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+            if position < len(node.args):
+                given: Any = node.args[position]
+            else:
+                given = node.kwargs.get(argument.name, argument.default_value)
+            arguments[argument.name] = self._value(given)
+        learned = self.program.graph_signature.inputs_to_parameters
+        count = sum(argument.meta["val"].numel() for argument in node.all_input_nodes if argument.name in learned)
+        return arguments, count
+
+    def _value(self, given: Any) -> Any:
+        if isinstance(given, list | tuple):
+            return [self._value(entry) for entry in given]
+        if not hasattr(given, "all_input_nodes"):
+            return given
+        value = given.meta.get("val")
+        if not hasattr(value, "shape"):
+            return value
+        return Tensor(tuple(value.shape), self.names.get(given, ""), self._numbers(given))
+
+    def _numbers(self, node: "Node") -> "Callable[[], torch.Tensor] | None":
+        """Return what gives the numbers of a parameter, buffer or constant; None for anything computed."""
+        signature = self.program.graph_signature
+        kept = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        if node.name in kept:
+            target = kept[node.name]
+            state = self.program.state_dict if target in self.program.state_dict else self.program.constants
+            return lambda: state[target]
+        if node.name in signature.inputs_to_lifted_tensor_constants:
+            target = signature.inputs_to_lifted_tensor_constants[node.name]
+            return lambda: self.program.constants[target]
+        return None
+
+
+class _Titles:
+    """Names for nodes: the path of the module that calls the operator, where that tells them apart."""
+
+    def __init__(self, nodes: "Iterable[Node]") -> None:
+        self._direct: dict[str, int] = {}
+        self._outer: set[str] = set()
+        """Modules that call other modules: their operators need a name of their own."""
+        for node in filter(_is_tensor, nodes):
+            *outer, path = ["", *self.scopes(node)]
+            self._direct[path] = self._direct.get(path, 0) + 1
+            self._outer.update(outer)
+        self._taken: set[str] = set()
+
+    def of(self, node: "Node") -> str:
+        """Return the name of a node's layer."""
+        path = ["", *self.scopes(node)][-1]
+        own = self._direct[path] == 1 and path not in self._outer
+        title = path if own else ".".join(filter(None, [path, node.name]))
+        if title in self._taken or title == INPUT:
+            title = f"{title}.{node.name}"
+        self._taken.add(title)
+        return title
+
+    def scopes(self, node: "Node") -> list[str]:
+        """Return the paths of all modules that a node runs in, outermost first."""
+        stack = node.meta.get("nn_module_stack") or {}
+        return [path for path in (_labelled(key, entry[0]) for key, entry in stack.items()) if path]
+
+
+def _labelled(key: str, path: str) -> str:
+    """Return a module's path with the number of the call, where it is called more than once."""
+    _, at, number = key.rpartition("@")
+    return f"{path}@{number}" if at and number.isdecimal() else path
+
+
+def _rule_of(target: Any, operator: str) -> Rule | None:
+    if operator in RULES:
+        return RULES[operator]
+    import torch
+
+    functional = getattr(torch.ops.aten, operator, None)
+    overloads = [target, *([getattr(functional, name) for name in functional.overloads()] if functional else [])]
+    if any(torch.Tag.pointwise in overload.tags for overload in overloads):
+        return _pointwise
+    return None
+
+
+def _pointwise(call: Call) -> Mapping[Any, Any]:
+    call.skip_rest()
+    return {name: broadcast(tensor.shape, call.shape) for name, tensor in call.tensors()}
+
+
+def _described(call: Call) -> str:
+    """Return the operator with the numbers of its window."""
+    given = call.arguments
+    weight = given.get("weight")
+    words = [call.operator]
+    kernel = weight.shape[2:] if isinstance(weight, Tensor) and "stride" in given else given.get("kernel_size")
+    for letter, value, usual in (
+        ("k", kernel, None),
+        ("s", given.get("stride"), 1),
+        ("p", given.get("padding"), 0),
+        ("d", given.get("dilation"), 1),
+        ("g", given.get("groups"), 1),
+    ):
+        entries = list(value) if isinstance(value, list | tuple) else [value]
+        if value is None or not entries or ("k" not in "".join(words) and letter != "k" and kernel is None):
+            continue
+        if all(entry == usual for entry in entries):
+            continue
+        words.append(f"{letter}={entries[0] if len(set(entries)) == 1 else 'x'.join(map(str, entries))}")
+    return " ".join(words)
+
+
+def _is_tensor(node: "Node") -> bool:
+    return hasattr(node.meta.get("val"), "shape")
+
+
+def _shape(node: "Node") -> tuple[int, ...]:
+    return tuple(int(size) for size in node.meta["val"].shape)
