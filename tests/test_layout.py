@@ -15,7 +15,7 @@ FLOORS = [
     ["region", "listed"],
     ["relation"],
     ["rules", "graph"],
-    ["lattice", "field", "axes"],
+    ["lattice", "field", "axes", "border"],
     ["table", "verdict"],
     ["network"],
     ["plan", "capture"],

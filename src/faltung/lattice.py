@@ -5,10 +5,10 @@ a periodic relation), or all its units read the same places (`Only`), or what th
 (`Irregular`). The relations are those of the unbounded network: borders are not part of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from faltung.graph import Graph
+from faltung.graph import Graph, Layer
 from faltung.intervals import IntervalSet
 from faltung.listed import Listed
 from faltung.reads import Reads
@@ -54,7 +54,10 @@ class Lattices:
         self._coverage: dict[str, tuple[IntervalSet, ...]] = {}
         rank = len(graph.maps[self.input].axes) if graph.maps else _rank(graph)
         self.entries: dict[str, tuple[Entry, ...]] = {self.input: tuple(Along(axis, SAME) for axis in range(rank))}
+        self.boxes: dict[str, bool] = {self.input: True}
+        """Whether a layer's units read the box of what they read along each axis, and not less."""
         for layer in graph.layers:
+            origins = [edge.source for edge in layer.edges if edge.source in self.entries for _ in edge.relations]
             branches = [
                 self._through(relation, edge.source, layer.name)
                 for edge in layer.edges
@@ -65,6 +68,10 @@ class Lattices:
                 sizes = graph.maps[self.input].shape if graph.maps else (0,) * rank
                 self.entries[layer.name] = tuple(
                     _met([branch[axis] for branch in branches], size) for axis, size in enumerate(sizes)
+                )
+                self.boxes[layer.name] = any(
+                    branch == self.entries[layer.name] and self.boxes[origin] and _keeps_boxes(relation)
+                    for branch, origin, relation in zip(branches, origins, _relations(layer, self.entries), strict=True)
                 )
 
     def _through(self, relation: Relation, source: str, layer: str) -> tuple[Entry, ...]:
@@ -116,6 +123,14 @@ class Lattices:
                 IntervalSet.of(pair for factors in read for pair in factors[axis].intervals) for axis in range(rank)
             )
         return self._coverage[layer]
+
+
+def _relations(layer: Layer, entries: Mapping[str, object]) -> list[Relation]:
+    return [relation for edge in layer.edges if edge.source in entries for relation in edge.relations]
+
+
+def _keeps_boxes(relation: Relation) -> bool:
+    return isinstance(relation, AxisWise | Reshape)
 
 
 def _reshaped(entry: Along | Irregular, followed: frozenset[int], inputs: Shape, outputs: Shape) -> Entry:
