@@ -1,0 +1,303 @@
+"""Sums of products, stated by labelled axes as in an einsum, and other operators that couple several axes.
+
+An axis whose label stands in the output follows it; a label that does not is summed over and read whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from string import ascii_letters
+
+from faltung.errors import FaltungError
+from faltung.listed import Listed
+from faltung.reads import Reads
+from faltung.relation import SAME, Along, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
+from faltung.rules.reductions import reduced, up_to
+from faltung.rules.table import Call, Readings, Tensor, axis, broadcast, rule
+
+Name = str | tuple[str, int]
+Source = Along | Only | Whole
+
+FACTORS = {
+    "mm": "ik,kj->ij",
+    "bmm": "bik,bkj->bij",
+    "mv": "ik,k->i",
+    "dot": "k,k->",
+    "vdot": "k,k->",
+    "outer": "i,j->ij",
+    "ger": "i,j->ij",
+    "cdist": "...im,...jm->...ij",
+    "_cdist_forward": "...im,...jm->...ij",
+}
+"""Two factors each."""
+
+ADDED = {
+    "addmm": "ik,kj->ij",
+    "addmv": "ik,k->i",
+    "addr": "i,j->ij",
+    "addbmm": "bik,bkj->ij",
+    "baddbmm": "bik,bkj->bij",
+}
+"""A summand `self` and two factors each."""
+
+
+def labels(term: str, rank: int) -> tuple[str, ...]:
+    """Return one label for each axis; those of an ellipsis are numbered from its end, as they are broadcast.
+
+    >>> labels("...ij", 4)
+    ('...2', '...1', 'i', 'j')
+    """
+    before, _, after = term.partition("...")
+    middle = rank - len(before) - len(after)
+    return (*before, *(f"...{number}" for number in range(middle, 0, -1)), *after)
+
+
+def contraction(
+    equation: str, factors: Sequence[tuple[Name, Tensor]], output: Shape, read: Mapping[str, Source] | None = None
+) -> dict[Name, Relation]:
+    """Return the relation to each factor of a sum of products.
+
+    Parameters
+    ----------
+    equation : str
+        Terms of labels as in torch.einsum, with an output.
+    factors : sequence of names with tensors
+        One for each term.
+    output : tuple of int
+        Shape of the output.
+    read : mapping
+        Where labels are read, for those that neither follow the output nor are read whole.
+    """
+    terms, _, result = equation.partition("->")
+    places = {label: place for place, label in enumerate(labels(result, len(output)))}
+
+    def source(label: str, size: int) -> Source:
+        if read and label in read:
+            return read[label]
+        if label not in places:
+            return Whole()
+        if size == 1 and output[places[label]] != 1:
+            return Only(whole(1))
+        return Along(places[label], SAME)
+
+    found = {}
+    for term, (name, tensor) in zip(terms.split(","), factors, strict=True):
+        named = labels(term, len(tensor.shape))
+        sizes = dict(zip(named, tensor.shape, strict=True))
+        relation = AxisWise(tuple(source(label, size) for label, size in sizes.items()))
+        found[name] = relation if len(sizes) == len(named) else _on_diagonal(relation, named, sizes, tensor.shape)
+    return found
+
+
+def _on_diagonal(relation: Relation, named: Sequence[str], sizes: Mapping[str, int], shape: Shape) -> Relation:
+    """Return the relation to a factor with a label that stands twice: only the diagonal is read."""
+    import numpy as np
+
+    diagonal = tuple(sizes.values())
+    places = dict(zip(sizes, np.indices(diagonal), strict=True))
+    table = np.ravel_multi_index([places[label] for label in named], shape)
+    return InTurn((relation, Moved(np.asarray(table))), (diagonal,))
+
+
+@rule(*FACTORS)
+def product(call: Call) -> Readings:
+    """Two factors, by their equation."""
+    call.skip("out_dtype", "p", "compute_mode")
+    return contraction(FACTORS[call.operator], list(call.tensors()), call.shape)
+
+
+@rule(*ADDED)
+def added_product(call: Call) -> Readings:
+    """Two factors by their equation and a summand, which is ignored where beta is 0 (torch.addmm)."""
+    call.skip("out_dtype", "alpha", "self")
+    (_, summand), *factors = call.tensors()
+    found = contraction(ADDED[call.operator], factors, call.shape)
+    return found if call["beta"] == 0 else {"self": broadcast(summand.shape, call.shape), **found}
+
+
+@rule("matmul", "linalg_matmul")
+def matmul(call: Call) -> Readings:
+    """Vectors, matrices or batches of them (torch.matmul)."""
+    first, second = call.tensors()
+    row, column = (len(tensor.shape) > 1 for _, tensor in (first, second))
+    terms = f"{'...ik' if row else 'k'},{'...kj' if column else 'k'}"
+    return contraction(f"{terms}->...{'i' * row}{'j' * column}", [first, second], call.shape)
+
+
+@rule("linear")
+def linear(call: Call) -> Readings:
+    """Every output channel reads all input channels."""
+    weight = call.shape_of("weight")
+    call.skip("bias")
+    (data, matrix, *bias) = call.tensors()
+    equation = "...i,oi->...o" if len(weight) == 2 else "...i,i->..."
+    found = contraction(equation, [data, matrix], call.shape)
+    return {**found, **{name: broadcast(tensor.shape, call.shape) for name, tensor in bias}}
+
+
+@rule("bilinear")
+def bilinear(call: Call) -> Readings:
+    """Every output channel reads all channels of both inputs."""
+    call.skip("bias")
+    one, two, weight, *bias = call.tensors()
+    found = contraction("...i,...j,oij->...o", [one, two, weight], call.shape)
+    return {**found, **{name: broadcast(tensor.shape, call.shape) for name, tensor in bias}}
+
+
+@rule("einsum")
+def einsum(call: Call) -> Readings:
+    """Labels of the output are followed, the others summed over; without an output, those that stand once."""
+    equation = call["equation"].replace(" ", "")
+    call.skip("path")
+    if "->" not in equation:
+        letters = [letter for letter in equation if letter.isalpha()]
+        once = sorted(letter for letter in letters if letters.count(letter) == 1)
+        equation = f"{equation}->{'...' if '...' in equation else ''}{''.join(once)}"
+    return contraction(equation, list(call.tensors()), call.shape)
+
+
+@rule("trace")
+def trace(call: Call) -> Readings:
+    """The sum of the diagonal."""
+    return contraction("ii->", list(call.tensors()), call.shape)
+
+
+@rule("chain_matmul", "linalg_multi_dot")
+def chain(call: Call) -> Readings:
+    """A product of matrices, the first and last of which may be vectors."""
+    factors = list(call.tensors())
+    terms = [ascii_letters[number : number + 2] for number in range(len(factors))]
+    ends = terms[0][0], terms[-1][1]
+    terms[0], terms[-1] = terms[0][-len(factors[0][1].shape) :], terms[-1][: len(factors[-1][1].shape)]
+    kept = "".join(end for end, term in zip(ends, (terms[0], terms[-1]), strict=True) if len(term) == 2)
+    return contraction(f"{','.join(terms)}->{kept}", factors, call.shape)
+
+
+@rule("tensordot")
+def tensordot(call: Call) -> Readings:
+    """Pairs of axes are summed over; the others stand in the output, those of `self` first."""
+    (one, two) = call.tensors()
+    left = list(ascii_letters[: len(one[1].shape)])
+    right = list(ascii_letters[26 : 26 + len(two[1].shape)])
+    summed = set()
+    for a, b in zip(call["dims_self"], call["dims_other"], strict=True):
+        right[b] = left[a]
+        summed.add(left[a])
+    kept = "".join(label for label in left + right if label not in summed)
+    return contraction(f"{''.join(left)},{''.join(right)}->{kept}", [one, two], call.shape)
+
+
+@rule("inner")
+def inner(call: Call) -> Readings:
+    """The last axes are summed over; a number is multiplied with (torch.inner)."""
+    (one, two) = call.tensors()
+    if not one[1].shape or not two[1].shape:
+        return {name: broadcast(tensor.shape, call.shape) for name, tensor in (one, two)}
+    left = ascii_letters[: len(one[1].shape) - 1]
+    right = ascii_letters[26 : 25 + len(two[1].shape)]
+    return contraction(f"{left}z,{right}z->{left}{right}", [one, two], call.shape)
+
+
+@rule("cosine_similarity", "linalg_vecdot", "pairwise_distance")
+def compared(call: Call) -> Readings:
+    """Two tensors, stretched to a common shape, are compared along one axis of it."""
+    call.skip("p", "eps")
+    factors = list(call.tensors())
+    letters = ascii_letters[: max(len(tensor.shape) for _, tensor in factors)]
+    summed = letters[call.get("dim", -1)]
+    kept = letters.replace(summed, "Z" if call.get("keepdim", False) else "")
+    terms = (letters[len(letters) - len(tensor.shape) :] for _, tensor in factors)
+    return contraction(f"{','.join(terms)}->{kept}", factors, call.shape)
+
+
+@rule("scaled_dot_product_attention")
+def attention(call: Call) -> Readings:
+    """A query reads all keys and values, or those up to its own place (is_causal); heads and batch in step.
+
+    With enable_gqa several heads of the query share one of the keys (torch.nn.functional). A constant mask
+    that is the same for all heads counts if exact weights are asked for.
+    """
+    call.skip("dropout_p", "scale", "attn_mask")
+    query, key, value, *masks = call.tensors()
+    read: dict[str, Source] = {}
+    place = len(call.shape) - 2
+    queries, keys = query[1].shape[-2], key[1].shape[-2]
+    if call["is_causal"]:
+        read["s"] = Along(place, up_to(queries))
+    elif masks and call.exact_weights:
+        seen = _seen(masks[0][1], queries, keys)
+        if seen:
+            read["s"] = Along(place, seen)
+    found = contraction("...le,...se,...sv->...lv", [query, key, value], call.shape, read)
+    if call["enable_gqa"]:
+        for name, tensor in (key, value):
+            found[name] = _shared_heads(found[name], query[1].shape[-3] // tensor.shape[-3], len(call.shape) - 3)
+    for name, tensor in masks:
+        rank = len(tensor.shape)
+        found |= contraction(f"{'...ls' if rank > 1 else 's' * rank}->...lv", [(name, tensor)], call.shape)
+    return found
+
+
+def _shared_heads(relation: Relation, sharing: int, heads: int) -> Relation:
+    """Return the relation with `sharing` heads of the output for each one that is read."""
+    assert isinstance(relation, AxisWise)
+    sources = list(relation.sources)
+    sources[-3] = Along(heads, Reads(1, [[0]] * sharing))
+    return AxisWise(tuple(sources))
+
+
+def _seen(mask: Tensor, queries: int, keys: int) -> Listed | None:
+    """Return which keys each query may see under any head's mask; None where the mask is not known."""
+    if mask.values is None:
+        return None
+    numbers = mask.values()
+    if numbers.is_meta:
+        raise FaltungError("attn_mask: exact weights were asked for, and on the meta device it has no numbers")
+    allowed = numbers if numbers.dtype.is_floating_point is False else numbers != -float("inf")
+    rows = allowed.expand(*mask.shape[:-2], queries, keys).reshape(-1, queries, keys).any(0).tolist()
+    return Listed.of([place for place, seen in enumerate(row) if seen] for row in rows)
+
+
+@rule("embedding")
+def embedding(call: Call) -> Readings:
+    """Every output reads its own index, and the data decide which row of the table."""
+    call.skip("padding_idx", "scale_grad_by_freq", "sparse")
+    rank = len(call.shape_of("indices"))
+    call.skip("weight")
+    return {"indices": AxisWise.same(rank), "weight": AxisWise((Whole(), Along(rank, SAME)))}
+
+
+@rule("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
+def grid_sampler(call: Call) -> Readings:
+    """The data decide where in the picture an output looks: all of the space counts as read."""
+    space = len(call.shape_of("input")) - 2
+    call.skip("interpolation_mode", "padding_mode", "align_corners")
+    places = (Along(number + 2, SAME) for number in range(space))
+    return {
+        "input": reduced(call.shape_of("input"), range(2, space + 2)),
+        "grid": AxisWise((Along(0, SAME), *places, Whole())),
+    }
+
+
+@rule("glu")
+def glu(call: Call) -> Readings:
+    """Output o is the product of input o and the gate o in the other half (torch.nn.functional.glu)."""
+    chosen = axis(call["dim"], len(call.shape))
+    return {"self": _along(call.shape, chosen, Reads(1, [[0, call.shape[chosen]]]))}
+
+
+@rule("cross", "linalg_cross")
+def cross(call: Call) -> Readings:
+    """Each of three components reads the two others; without `dim` it is the first axis of 3 (torch.cross)."""
+    dim = call["dim"]
+    chosen = call.shape_of("self").index(3) if dim is None else axis(dim, len(call.shape))
+    others = Listed.of([[1, 2], [0, 2], [0, 1]])
+    found: dict[Name, Relation] = {}
+    for name, tensor in call.tensors():
+        sources = list(broadcast(tensor.shape, call.shape).sources)
+        sources[chosen] = Along(chosen, others)
+        found[name] = AxisWise(tuple(sources))
+    return found
+
+
+def _along(shape: Shape, chosen: int, reads: Reads) -> AxisWise:
+    """Return the relation that reads one axis by `reads` and the others in step."""
+    return AxisWise(tuple(Along(number, reads if number == chosen else SAME) for number in range(len(shape))))

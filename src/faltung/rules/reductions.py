@@ -1,0 +1,198 @@
+"""Reductions and their kin: the reduced axes are read whole, or up to an output's own place; the others in step."""
+
+from collections.abc import Collection
+
+from faltung.listed import Listed
+from faltung.relation import SAME, Along, AxisWise, Only, Shape, Whole, whole
+from faltung.rules.table import Call, Readings, axis, broadcast, rule
+
+NUMBERS = (
+    "correction",
+    "descending",
+    "dtype",
+    "half_to_float",
+    "interpolation",
+    "k",
+    "largest",
+    "ord",
+    "p",
+    "sorted",
+    "stable",
+    "unbiased",
+)
+"""Arguments that change what is computed and not from what."""
+
+
+def reduced(shape: Shape, axes: Collection[int], keepdim: bool = True, first: int = 0) -> AxisWise:
+    """Return the relation that reads some axes whole and the others in step.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the input.
+    axes : collection of int
+        Those that are read whole, counted from the front.
+    keepdim : bool
+        They have a place in the output as well.
+    first : int
+        The output's axis that the input's first axis belongs to.
+    """
+    sources: list[Along | Only | Whole] = []
+    place = first
+    for number in range(len(shape)):
+        if number in axes:
+            sources.append(Whole())
+            place += keepdim
+        else:
+            sources.append(Along(place, SAME))
+            place += 1
+    return AxisWise(tuple(sources))
+
+
+def axes_of(call: Call, shape: Shape) -> Collection[int]:
+    """Return the reduced axes: those of `dim`, or all where there is none.
+
+    Some operators take an empty list to mean every axis and some to mean none (torch.sum, torch.any): the
+    size of the output tells.
+    """
+    dim = call.get("dim")
+    if isinstance(dim, int):
+        return {axis(dim, len(shape))}
+    if dim:
+        return {axis(number, len(shape)) for number in dim}
+    return () if dim is not None and call.shape == shape else range(len(shape))
+
+
+@rule(
+    "all",
+    "amax",
+    "amin",
+    "aminmax",
+    "any",
+    "argmax",
+    "argmin",
+    "count_nonzero",
+    "kthvalue",
+    "linalg_matrix_norm",
+    "linalg_norm",
+    "linalg_vector_norm",
+    "logsumexp",
+    "mean",
+    "median",
+    "mode",
+    "nanmean",
+    "nanmedian",
+    "nansum",
+    "norm",
+    "prod",
+    "special_logsumexp",
+    "std",
+    "std_mean",
+    "sum",
+    "var",
+    "var_mean",
+)
+def reduction(call: Call) -> Readings:
+    """Every output reads all of the reduced axes, at its own place of the others."""
+    shape = call.shape_of("self")
+    call.skip(*NUMBERS)
+    return {"self": reduced(shape, axes_of(call, shape), call.get("keepdim", False))}
+
+
+@rule("max", "min")
+def extremum(call: Call) -> Readings:
+    """Of one tensor a reduction; of two, place by place."""
+    if call.has("other"):
+        return {name: broadcast(tensor.shape, call.shape) for name, tensor in call.tensors()}
+    return reduction(call)
+
+
+@rule("quantile", "nanquantile")
+def quantile(call: Call) -> Readings:
+    """A reduction for each of the wanted quantiles; a list of them is the first axis of the output."""
+    shape = call.shape_of("self")
+    call.skip(*NUMBERS)
+    wanted = call.shape_of("q") if any(name == "q" for name, _ in call.tensors()) else ()
+    call.skip("q")
+    return {
+        "self": reduced(shape, axes_of(call, shape), call["keepdim"], first=len(wanted)),
+        "q": AxisWise.same(len(wanted)),
+    }
+
+
+@rule(
+    "_log_softmax",
+    "_safe_softmax",
+    "_softmax",
+    "argsort",
+    "log_softmax",
+    "softmax",
+    "sort",
+    "special_log_softmax",
+    "special_softmax",
+    "topk",
+)
+def over_an_axis(call: Call) -> Readings:
+    """Every output reads all of one axis; in a sorted axis the data decide which unit that is."""
+    shape = call.shape_of("self")
+    call.skip(*NUMBERS)
+    return {"self": reduced(shape, {axis(call["dim"], len(shape))})}
+
+
+@rule("msort")
+def sorted_first_axis(call: Call) -> Readings:
+    """Sorted along the first axis."""
+    return {"self": reduced(call.shape_of("self"), {0})}
+
+
+@rule("cummax", "cummin", "cumprod", "cumsum", "logcumsumexp")
+def running(call: Call) -> Readings:
+    """Output o reads inputs 0 .. o of its axis."""
+    shape = call.shape_of("self")
+    call.skip("dtype")
+    chosen = axis(call["dim"], len(shape))
+    return {
+        "self": AxisWise(
+            tuple(Along(number, up_to(size) if number == chosen else SAME) for number, size in enumerate(shape))
+        )
+    }
+
+
+TRANSFORMS = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
+"""Discrete Fourier transforms, each over one axis, two (fft2) or several (fftn)."""
+
+
+@rule(*(f"fft_{name}{axes}" for name in TRANSFORMS for axes in ("", "2", "n")))
+def fourier(call: Call) -> Readings:
+    """Every output reads all of the transformed axes, as far as they are not cut to a length (torch.fft).
+
+    Transforms to real numbers take half a spectrum along the last of the axes: n//2 + 1 for a length n.
+    """
+    shape = call.shape_of("self")
+    call.skip("norm")
+    lengths = call["n"] if call.has("n") else call["s"]
+    lengths = [lengths] if isinstance(lengths, int) else lengths
+    dim = call["dim"]
+    if dim is None:
+        dim = range(-len(lengths or shape), 0)
+    axes = [axis(number, len(shape)) for number in ([dim] if isinstance(dim, int) else dim)]
+    sources = list(reduced(shape, axes).sources)
+    for number, length in zip(axes, lengths or (), strict=bool(lengths)):
+        half = number == axes[-1] and call.operator.startswith(("fft_irfft", "fft_hfft"))
+        taken = length // 2 + 1 if half else length
+        if length > 0 and taken < shape[number]:
+            sources[number] = Only(whole(taken))
+    return {"self": AxisWise(tuple(sources))}
+
+
+@rule("_fft_r2c", "_fft_c2c", "_fft_c2r")
+def fourier_step(call: Call) -> Readings:
+    """The transforms that the others are made of."""
+    shape = call.shape_of("self")
+    call.skip("normalization", "onesided", "forward", "last_dim_size")
+    return {"self": reduced(shape, {axis(number, len(shape)) for number in call["dim"]})}
+
+
+def up_to(outputs: int) -> Listed:
+    """Return the relation in which output o reads inputs 0 .. o."""
+    return Listed.of(range(o + 1) for o in range(outputs))
