@@ -6,7 +6,7 @@ the picture, and parameters may live on the meta device. Naming a model runs its
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from operator import getitem
@@ -69,10 +69,8 @@ def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bo
     if unknown not in ("refuse", "reads-all"):
         raise FaltungError(f"unknown={unknown!r} must be 'refuse' or 'reads-all'")
     for family in FAMILIES:
-        try:
+        with suppress(ModuleNotFoundError):
             import_module(f"faltung.rules.{family}")
-        except ModuleNotFoundError:
-            pass
     program = _traced(model, inputs)
     if _overwritten_and_read(program):
         with _quiet():

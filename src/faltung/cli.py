@@ -8,13 +8,19 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from faltung import inputs
 from faltung.errors import FaltungError
+from faltung.words import count
+
+if TYPE_CHECKING:
+    from faltung.network import Network
+    from faltung.region import Region
+    from faltung.verdict import Verdict
 
 app = typer.Typer(
     help="Filters, what they do, and what a neuron can see.",
@@ -27,7 +33,23 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
-Net = Annotated[str, typer.Argument(help="Layers as text, such as '10 x conv k=5 p=same'.", metavar="NET")]
+Net = Annotated[
+    str,
+    typer.Argument(
+        help="Layers as text ('10 x conv k=5 p=same'), or a model: package.module:name, file.py:name (its code is "
+        "run), file.pt2.",
+        metavar="NET",
+    ),
+]
+Input = Annotated[
+    str | None,
+    typer.Option("--input", help="Input size: 428x640 for layers as text, 1x3x224x224 for a model."),
+]
+Weights = Annotated[Path | None, typer.Option(help="The model's weights, a safetensors file; never unpickled.")]
+Unknown = Annotated[str, typer.Option(help="An operator without a rule: refuse, or take it as reads-all.")]
+Exact = Annotated[bool, typer.Option("--exact-weights", help="Weights that are exactly zero do not read.")]
+Unit = Annotated[str, typer.Option(help="The unit, such as y=0,x=639.")]
+LayerName = Annotated[str | None, typer.Option("--layer", help="The unit's layer, such as conv3; else the last.")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Draw it into this file (png, svg, pdf).")]
 Kernel = Annotated[
     str, typer.Argument(help="A name (sobel-x, gaussian:sigma=2), a file, or rows such as '[[1,0,-1]]'.")
@@ -121,19 +143,85 @@ def explain(kernel: Kernel, plot: Plot = None, as_json: Json = False) -> None:
 @app.command()
 def sees(
     net: Net,
-    size: Annotated[str, typer.Option("--input", help="Input size, HEIGHTxWIDTH, such as 428x640.")],
-    unit: Annotated[str, typer.Option(help="The unit, such as y=0,x=639.")],
+    unit: Unit,
     pixel: Annotated[str, typer.Option(help="The pixel, such as y=210,x=255.")],
-    layer: Annotated[str | None, typer.Option(help="The unit's layer, such as conv3; else the last.")] = None,
+    size: Input = None,
+    layer: LayerName = None,
+    weights: Weights = None,
+    unknown: Unknown = "refuse",
+    exact: Exact = False,
     plot: Plot = None,
     image: Annotated[Path | None, typer.Option(help="With --plot: the picture to draw on.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether a unit can contain any information about a pixel: yes with a path, no with a proof."""
-    import faltung
-
-    network = faltung.parse(net).at(**inputs.size(size))
+    network = _network(net, size, weights, unknown, exact)
     verdict = network.sees(unit=inputs.unit(unit), pixel=inputs.unit(pixel), layer=layer)
+    _plot_field(verdict.field, plot, image, f"{verdict.layer} of {net}", pixel=verdict.pixel)
+    _answer(verdict, as_json)
+
+
+@app.command()
+def field(
+    net: Net,
+    unit: Unit,
+    size: Input = None,
+    layer: LayerName = None,
+    weights: Weights = None,
+    unknown: Unknown = "refuse",
+    exact: Exact = False,
+    plot: Plot = None,
+    image: Annotated[Path | None, typer.Option(help="With --plot: the picture to draw on.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the receptive field of a unit: all pixels that it can contain information about."""
+    network = _network(net, size, weights, unknown, exact)
+    region = network.receptive_field(unit=inputs.unit(unit), layer=layer)
+    _plot_field(region, plot, image, f"{network.name(layer)} of {net}")
+    if as_json:
+        _print_json(region.to_dict())
+    else:
+        reads = f"{network.name(layer)} ({unit}) reads {count(region.size, 'pixel')}: {region.describe()}."
+        _out().print(reads, markup=False, soft_wrap=True)
+
+
+@app.command()
+def table(
+    net: Net,
+    size: Input = None,
+    weights: Weights = None,
+    unknown: Unknown = "refuse",
+    exact: Exact = False,
+    as_json: Json = False,
+) -> None:
+    """List the layers with their output size, stride, receptive field and start."""
+    made = _network(net, size, weights, unknown, exact).table()
+    if as_json:
+        _print_json(made.to_dict())
+    else:
+        _out().print(made)
+
+
+def _network(net: str, size: str | None, weights: Path | None, unknown: str, exact: bool) -> "Network":
+    """Return the network that a text describes or a reference names."""
+    import faltung
+    from faltung import models
+
+    if not models.is_reference(net):
+        network = faltung.parse(net)
+        return network if size is None else network.at(**inputs.size(size))
+    if size is None and not net.endswith(".pt2"):
+        raise FaltungError(f"{net} is a model and needs the shape of its input, such as --input 1x3x224x224")
+    if not net.endswith(".pt2"):
+        _progress().print(f"running the code of {net.rpartition(':')[0]}", soft_wrap=True)
+    model = models.load(net, weights)
+    import torch
+
+    examples = [] if size is None or net.endswith(".pt2") else [torch.zeros(shape) for shape in inputs.shapes(size)]
+    return faltung.capture(model, *examples, unknown=unknown, exact_weights=exact)
+
+
+def _plot_field(region: "Region", plot: Path | None, image: Path | None, title: str, pixel: Any = None) -> None:
     if image is not None and plot is None:
         raise FaltungError(f"--image {image} is drawn on by --plot FILE, which is missing")
     if plot is not None:
@@ -141,30 +229,14 @@ def sees(
         from faltung.pictures import read
 
         picture = None if image is None else read(image)
-        title = f"{verdict.layer} of {net}"
-        _save(lambda: draw.field(verdict.field, image=picture, pixel=verdict.pixel, title=title), plot)
+        _save(lambda: draw.field(region, image=picture, pixel=pixel, title=title), plot)
+
+
+def _answer(answer: "Verdict", as_json: bool) -> None:
     if as_json:
-        _print_json(verdict.to_dict())
+        _print_json(answer.to_dict())
     else:
-        _out().print(str(verdict), markup=False, soft_wrap=True)
-
-
-@app.command()
-def table(
-    net: Net,
-    size: Annotated[str | None, typer.Option("--input", help="Input size, HEIGHTxWIDTH.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List the layers with their output size, stride, receptive field and start."""
-    import faltung
-
-    network = faltung.parse(net)
-    if size is not None:
-        network = network.at(**inputs.size(size))
-    if as_json:
-        _print_json(network.table().to_dict())
-    else:
-        _out().print(network.table())
+        _out().print(str(answer), markup=False, soft_wrap=True)
 
 
 def _out() -> Console:

@@ -53,6 +53,21 @@ def size(text: str) -> dict[str, int]:
     return dict(zip(AXIS_NAMES[-len(numbers) :], map(int, numbers), strict=True))
 
 
+def shapes(text: str) -> list[tuple[int, ...]]:
+    """Return the shapes of a model's inputs, several separated by commas.
+
+    >>> shapes("1x3x224x224")
+    [(1, 3, 224, 224)]
+    """
+    found = []
+    for part in text.split(","):
+        numbers = re.split(r"\s*[x×]\s*", part.strip())
+        if not all(re.fullmatch(r"[1-9]\d{0,8}", number) for number in numbers):
+            raise FaltungError(f"input shape {part.strip()!r} must be whole numbers joined by x, such as 1x3x224x224")
+        found.append(tuple(map(int, numbers)))
+    return found
+
+
 def unit(text: str) -> dict[str, int]:
     """Return a unit or a pixel from a text that names its axes.
 
@@ -61,7 +76,7 @@ def unit(text: str) -> dict[str, int]:
     """
     places: dict[str, int] = {}
     for part in text.split(","):
-        match = re.fullmatch(r"\s*([a-z])\s*=\s*(-?\d{1,15})\s*", part)
+        match = re.fullmatch(r"\s*([a-z]\w*)\s*=\s*(-?\d{1,15})\s*", part)
         if match is None:
             raise FaltungError(f"{text!r} must name its axes with whole numbers, such as y=0,x=639")
         if match[1] in places:

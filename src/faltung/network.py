@@ -1,8 +1,12 @@
 """A network and the questions it answers: the graph, with each question as a method."""
 
+from collections.abc import Sequence
+
+from faltung.causality import Causality, is_causal
 from faltung.field import projective_field, receptive_field
 from faltung.graph import Graph
 from faltung.region import Region, Unit
+from faltung.sight import FirstSight, first_sight
 from faltung.table import Table, table
 from faltung.verdict import Verdict, sees
 
@@ -64,15 +68,41 @@ class Network(Graph):
         """
         return sees(self, unit, pixel, layer, input)
 
+    def first_sight(self, *, pixel: Unit, at: Unit | None = None, input: int | str = 0) -> FirstSight:
+        """Return how a pixel comes into sight, layer by layer, of the units at a place of the picture.
+
+        >>> import faltung
+        >>> net = faltung.parse("5 x conv k=5 p=same").at(x=100)
+        >>> net.first_sight(pixel=dict(x=50), at=dict(x=43)).layer
+        'conv4'
+        """
+        return first_sight(self, pixel, at, input)
+
+    def is_causal(
+        self, axis: str | Sequence[str] = "x", *, layer: str | None = None, input: int | str = 0
+    ) -> Causality:
+        """Say whether no unit reads an input that comes later: along an axis, or row by row along several.
+
+        True where it is so; else the answer has the offending path.
+
+        >>> import faltung
+        >>> bool(faltung.parse("3 x conv k=3 p=2+0").at(x=50).is_causal("x"))
+        True
+        >>> print(faltung.parse("conv k=3 p=2+0, conv k=3 p=1").at(x=50).is_causal("x"))
+        Not causal along x: conv2 at x=25 reads the input at x=26.
+        Path: conv2 <- conv1 <- input
+        """
+        return is_causal(self, axis, layer, input)
+
     def table(self, input: int | str = 0) -> Table:
         """Return the layers with their size, stride, receptive field and start.
 
         >>> import faltung
         >>> print(faltung.parse("conv k=7 s=2 p=3, maxpool k=3 s=2 p=1").at(y=224, x=224).table())
-        layer     operator             output size  stride  receptive field  start
-        input                              224x224       1                1      0
-        conv1     conv k=7 s=2 p=3         112x112       2                7     -3
-        maxpool1  maxpool k=3 s=2 p=1        56x56       4               11     -5
+        layer     operator             output size  stride  receptive field  start  of picture  border
+        input                              224x224       1                1      0       <0.1%     0+0
+        conv1     conv k=7 s=2 p=3         112x112       2                7     -3       <0.1%     2+1
+        maxpool1  maxpool k=3 s=2 p=1        56x56       4               11     -5        0.2%     2+1
         """
         return table(self, input)
 

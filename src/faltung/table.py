@@ -96,9 +96,9 @@ class Row:
             "parameters": f"{self.parameters:,}" if self.parameters else "",
             "stride": _text(self.stride),
             "receptive field": _once(fields),
-            "read": "" if self.read is None else f"{self.read:.0%}" if self.read == 1 else f"{self.read:.3g}",
+            "read": _percent(self.read),
             "start": _text(self.start),
-            "of picture": "all" if self.complete else "" if self.picture is None else f"{self.picture:.0%}",
+            "of picture": "all" if self.complete else _percent(self.picture),
             "border": _once(borders),
         }
 
@@ -305,6 +305,12 @@ class _Maker:
             if self.graph.region(self.lattices.input, read.get(self.lattices.input, []), self.names).size < everything:
                 return False
         return True
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return ""
+    return f"{share:.0%}" if share == 1 or share >= 0.1 else f"{share:.1%}" if share >= 0.001 else "<0.1%"
 
 
 def _text(numbers: tuple[Fraction | int | None, ...]) -> str:

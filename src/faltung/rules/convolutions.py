@@ -1,9 +1,22 @@
 """Convolutions of one to three axes, transposed or not, dense, grouped or depthwise."""
 
+from itertools import product
+from typing import TYPE_CHECKING
+
+from faltung.errors import FaltungError
+from faltung.intervals import IntervalSet
+from faltung.listed import Listed
 from faltung.reads import Reads
+from faltung.region import disjoint
 from faltung.relation import SAME, Along, AxisWise, Relation, Whole
 from faltung.rules.table import Call, Readings, per_axis, rule
 from faltung.rules.windows import AxisRule, TransposedWindow, Window, same_padding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_MASKS = 64
+"""More different masks than this come from pruning, not from a design; following them would take forever."""
 
 
 @rule("conv1d", "conv2d", "conv3d")
@@ -45,12 +58,63 @@ def _readings(call: Call, windows: list[AxisRule], outputs: int, group: int) -> 
         channels = Along(batched, Reads(group, [range(group)] * (outputs // groups)))
     along = tuple(Along(batched + 1 + axis, window.reads) for axis, window in enumerate(windows))
     batch = (Along(0, SAME),) * batched
-    weight_axes = call.shape_of("weight")
-    readings: dict[str | tuple[str, int], Relation] = {
-        "input": AxisWise((*batch, channels, *along)),
-        "weight": AxisWise((Along(batched, SAME), *(Whole(),) * (len(weight_axes) - 1)))
-        if outputs == weight_axes[0]
-        else AxisWise((Whole(),) * len(weight_axes)),
+    weight = call["weight"]
+    relations: tuple[Relation, ...] = (AxisWise((*batch, channels, *along)),)
+    if call.exact_weights and weight.values is not None:
+        relations = _of_nonzero_weights(call, windows, relations, batch)
+    # the first axis of a dense weight is the output channel; that of a transposed one is not
+    follows = Along(batched, SAME) if outputs == weight.shape[0] and "transpose" not in call.operator else Whole()
+    return {
+        "input": relations,
+        "weight": AxisWise((follows, *(Whole(),) * (len(weight.shape) - 1))),
         "bias": AxisWise((Along(batched, SAME),)),
     }
-    return readings
+
+
+def _of_nonzero_weights(
+    call: Call, windows: list[AxisRule], structure: tuple[Relation, ...], batch: tuple[Along, ...]
+) -> tuple[Relation, ...]:
+    """Return what the weights that are not exactly zero read: a union over the different masks in space."""
+    import numpy as np
+
+    weight = call["weight"].values().detach().cpu().numpy()
+    nonzero = np.asarray(weight != 0)
+    if nonzero.all():
+        return structure
+    groups, inputs = call["groups"], call.shape_of("input")[len(batch)]
+    outputs = call.shape[len(batch)]
+    transpose = "transpose" in call.operator
+    readers: dict[bytes, list[set[int]]] = {}
+    masks: dict[bytes, NDArray[np.bool_]] = {}
+    for pair in product(*map(range, nonzero.shape[:2])):
+        mask = nonzero[pair]
+        if not mask.any():
+            continue
+        first, second = pair
+        if transpose:  # (input channel, output channel within its group)
+            source, reader = first, first // (inputs // groups) * (outputs // groups) + second
+        else:  # (output channel, input channel within its group)
+            source, reader = first // (outputs // groups) * (inputs // groups) + second, first
+        masks[mask.tobytes()] = mask
+        readers.setdefault(mask.tobytes(), [set() for _ in range(outputs)])[reader].add(source)
+    if len(masks) > MOST_MASKS:
+        raise FaltungError(f"its weights have {len(masks)} different masks in space; at most {MOST_MASKS} are followed")
+    relations: list[Relation] = []
+    for key, mask in masks.items():
+        channels = Along(len(batch), Listed.of(readers[key]))
+        points = [tuple(IntervalSet.points([int(m)]) for m in tap) for tap in np.argwhere(mask)]
+        for factors in disjoint(points):
+            along = tuple(
+                Along(len(batch) + 1 + axis, _with_taps(window, taps))
+                for axis, (window, taps) in enumerate(zip(windows, factors, strict=True))
+            )
+            relations.append(AxisWise((*batch, channels, *along)))
+    return tuple(relations)
+
+
+def _with_taps(window: AxisRule, taps: IntervalSet) -> Reads:
+    """Return the relation of a window of which only some taps are read."""
+    if isinstance(window, TransposedWindow):
+        return _with_taps(window.forward, taps).transpose()
+    assert isinstance(window, Window)
+    return Reads(window.stride, [[window.dilation * tap - window.before for tap in taps]])
