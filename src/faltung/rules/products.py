@@ -81,7 +81,9 @@ def contraction(
     found = {}
     for term, (name, tensor) in zip(terms.split(","), factors, strict=True):
         named = labels(term, len(tensor.shape))
-        sizes = dict(zip(named, tensor.shape, strict=True))
+        sizes = {
+            label: min(n for other, n in zip(named, tensor.shape, strict=True) if other == label) for label in named
+        }
         relation = AxisWise(tuple(source(label, size) for label, size in sizes.items()))
         found[name] = relation if len(sizes) == len(named) else _on_diagonal(relation, named, sizes, tensor.shape)
     return found
