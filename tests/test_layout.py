@@ -20,7 +20,7 @@ FLOORS = [
     ["causality", "sight"],
     ["network"],
     ["plan", "capture"],
-    ["chain"],
+    ["chain", "effective"],
     ["kernels", "pictures", "models"],
     ["filters", "inputs"],
     ["explanation"],

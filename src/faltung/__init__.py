@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from faltung import draw, kernels
     from faltung.capture import capture
     from faltung.chain import parse
+    from faltung.effective import effective_receptive_field
     from faltung.errors import FaltungError
     from faltung.explanation import Explanation, explain
     from faltung.filters import convolve, correlate
@@ -30,6 +31,7 @@ _HOMES = {
     "capture": "faltung.capture",
     "convolve": "faltung.filters",
     "correlate": "faltung.filters",
+    "effective_receptive_field": "faltung.effective",
     "explain": "faltung.explanation",
     "parse": "faltung.chain",
     "register_rule": "faltung.rules.table",
@@ -49,6 +51,7 @@ __all__ = [
     "convolve",
     "correlate",
     "draw",
+    "effective_receptive_field",
     "explain",
     "kernels",
     "parse",

@@ -17,6 +17,8 @@ from faltung.region import Region, Unit, coordinates, name_unit
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from faltung.effective import EffectiveField
+
 UNIT_COLOUR = "#e4572e"
 PIXEL_COLOUR = "#1b6ca8"
 SIGNED = "RdBu_r"
@@ -192,14 +194,7 @@ def field(
     FaltungError
         If the region is not over y and x, or the picture has another size.
     """
-    if region.axes != ("y", "x"):
-        raise FaltungError(f"a field over {', '.join(region.axes)} cannot be drawn; it must be over y, x")
-    shown = None if image is None else np.asarray(image)
-    if shown is not None and shown.shape[:2] != region.shape:
-        raise FaltungError(
-            f"the picture has {'x'.join(map(str, shown.shape[:2]))} pixels and the map "
-            f"{'x'.join(map(str, region.shape))}; they must be equal"
-        )
+    shown = _picture_of(region, image)
     mask = region.mask()
     ax = _axes(ax)
     if shown is not None:
@@ -221,6 +216,64 @@ def field(
             )  # fmt: skip
     if unit is not None or pixel is not None:
         ax.legend(loc="lower right", framealpha=0.9)
+    ax.set_xlabel("x")
+    ax.set_ylabel("y")
+    ax.set_title(title)
+    return ax
+
+
+def effective(
+    field: "EffectiveField",
+    *,
+    image: ArrayLike | None = None,
+    shares: Sequence[float] = (0.5, 0.9),
+    title: str = "",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw an effective receptive field over (y, x): the heavier a pixel, the brighter.
+
+    The theoretical field's box is drawn around it, and circles around the mass centre that hold given shares of
+    the mass.
+
+    Parameters
+    ----------
+    field : EffectiveField
+        What `faltung.effective_receptive_field` returned, over the axes y and x.
+    image : array_like, shape (H, W) or (H, W, 3), optional
+        The picture that the unit looks at, with the size of the field's map; it shows through in grey where
+        the mass is small.
+    shares : sequence of float
+        Shares of the mass to draw a circle for.
+    title : str
+        Text above.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    FaltungError
+        If the field is not over y and x, or the picture has another size.
+    """
+    from matplotlib.patches import Circle
+
+    region = field.field
+    shown = _picture_of(region, image)
+    ax = _axes(ax)
+    heat = field.mass / field.mass.max()
+    if shown is not None:
+        grey = shown if shown.ndim == 2 else shown[..., :3].mean(-1)
+        ax.imshow(grey, cmap="gray")
+    alpha = None if shown is None else np.sqrt(heat)  # the eye reads brightness so, and faint mass stays visible
+    ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=alpha, interpolation="nearest")
+    outline(region, ax=ax)
+    middle = (field.centre["x"], field.centre["y"])
+    for share in shares:
+        radius = field.radius(share)
+        ax.add_patch(Circle(middle, radius, fill=False, edgecolor="white", linewidth=1.2, linestyle="--"))
+        ax.annotate(
+            f"{share:.0%}", (middle[0], middle[1] - radius), xytext=(0, 2), textcoords="offset points",
+            color="white", fontsize=8, ha="center", annotation_clip=True,
+        )  # fmt: skip
     ax.set_xlabel("x")
     ax.set_ylabel("y")
     ax.set_title(title)
@@ -253,6 +306,19 @@ def _axes(ax: "Axes | None") -> "Axes":
     from matplotlib import pyplot
 
     return pyplot.subplots(layout="constrained")[1]
+
+
+def _picture_of(region: Region, image: ArrayLike | None) -> NDArray[Any] | None:
+    """Return the picture that a region over (y, x) lies in, after checking both."""
+    if region.axes != ("y", "x"):
+        raise FaltungError(f"a field over {', '.join(region.axes)} cannot be drawn; it must be over y, x")
+    shown = None if image is None else np.asarray(image)
+    if shown is not None and shown.shape[:2] != region.shape:
+        raise FaltungError(
+            f"the picture has {'x'.join(map(str, shown.shape[:2]))} pixels and the map "
+            f"{'x'.join(map(str, region.shape))}; they must be equal"
+        )
+    return shown
 
 
 def _two_axes(values: ArrayLike, what: str) -> NDArray[Any]:
