@@ -29,13 +29,16 @@ class AxisNames:
     def of_output(self, sources: Iterable[tuple[Relation, FeatureMap]], shape: Shape) -> tuple[str, ...]:
         """Return the names of a layer's axes from those of the maps that it reads."""
         found: list[str] = [""] * len(shape)
-        for relation, below in sources:
-            for axis, name in enumerate(self._through(relation, below, shape)):
+        sources = list(sources)
+        followed = [self._through(relation, below, shape) for relation, below in sources]
+        in_place = [below.axes for _, below in sources if len(below.axes) == len(shape)]  # what is read whole stays
+        for names in (*followed, *in_place):
+            for axis, name in enumerate(names):
                 if name and not found[axis] and name not in found:
                     found[axis] = name
         for axis, name in enumerate(found):
             if not name:
-                found[axis] = "c" if "c" not in found and shape[axis:] else f"d{axis}"
+                found[axis] = "c" if "c" not in found else f"d{axis}"
         return tuple(found)
 
     def _through(self, relation: Relation, below: FeatureMap, shape: Shape) -> Sequence[str]:

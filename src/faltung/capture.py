@@ -6,12 +6,14 @@ the picture, and parameters may live on the meta device. Naming a model runs its
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from operator import getitem
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
+from faltung import rules
 from faltung.axes import AxisNames
 from faltung.errors import FaltungError
 from faltung.graph import INPUT, Edge, FeatureMap, Layer
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     import torch
     from torch.export import ExportedProgram
     from torch.fx import Node
-
-FAMILIES = ("convolutions", "movement", "normalisation", "pointwise", "pooling", "products", "reductions", "resampling")
-"""The files of rows under faltung.rules, loaded when the first model is captured."""
 
 
 def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bool = False) -> Network:
@@ -68,9 +67,8 @@ def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bo
     """
     if unknown not in ("refuse", "reads-all"):
         raise FaltungError(f"unknown={unknown!r} must be 'refuse' or 'reads-all'")
-    for family in FAMILIES:
-        with suppress(ModuleNotFoundError):
-            import_module(f"faltung.rules.{family}")
+    for family in iter_modules(rules.__path__):
+        import_module(f"faltung.rules.{family.name}")
     program = _traced(model, inputs)
     if _overwritten_and_read(program):
         with _quiet():
@@ -173,7 +171,10 @@ class _Builder:
             self.names[node], self.maps[name] = name, FeatureMap(axes.of_input(len(shape)), shape)
         titles = _Titles(node for node in self.program.graph.nodes if node.op == "call_function")
         for node in self.program.graph.nodes:
-            if node.op != "call_function" or not _is_tensor(node):
+            if node.op != "call_function":
+                continue
+            if not _is_tensor(node):
+                self._refuse_numbers(node)
                 continue
             title = titles.of(node)
             layer = self._layer(node, title)
@@ -222,6 +223,13 @@ class _Builder:
         if not edges:
             return None
         return Layer(title, _described(call), edges, self._passes(edges, call.shape), parameters, unknown)
+
+    def _refuse_numbers(self, node: "Node") -> None:
+        """Refuse a number taken out of the data: what depends on it cannot be followed."""
+        name = getattr(getattr(node.target, "_schema", None), "name", "")
+        takes = name in ("aten::item", "aten::_local_scalar_dense", "aten::nonzero", "aten::unique")
+        if takes and any(argument in self.names for argument in node.all_input_nodes):
+            raise UnknownOperator(name.removeprefix("aten::"), node.name, "it takes a number out of the data")
 
     def _edges(self, call: Call, rule: Rule | None, title: str) -> tuple[tuple[Edge, ...], str]:
         tensors = dict(call.tensors())
@@ -307,7 +315,7 @@ class _Titles:
     def of(self, node: "Node") -> str:
         """Return the name of a node's layer."""
         path = ["", *self.scopes(node)][-1]
-        own = self._direct[path] == 1 and path not in self._outer
+        own = path and self._direct[path] == 1 and path not in self._outer
         title = path if own else ".".join(filter(None, [path, node.name]))
         if title in self._taken or title == INPUT:
             title = f"{title}.{node.name}"

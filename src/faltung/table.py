@@ -145,9 +145,17 @@ class Table:
         from rich.table import Table as RichTable
 
         headings, lines = self._lines()
-        table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
         for heading in headings:
-            table.add_column(heading, justify="left" if COLUMNS[heading] == "left" else "right", overflow="fold")
+            justify: Any = COLUMNS[heading]
+            folds = heading == "operator"  # the only column that a narrow terminal may fold
+            table.add_column(
+                heading.replace(" ", "\n"),
+                justify=justify,
+                overflow="fold",
+                no_wrap=not folds,
+                min_width=12 if folds else None,
+            )
         for line in lines:
             table.add_row(*line)
         return table
