@@ -282,7 +282,7 @@ def bagnet(*wide: int) -> nn.Sequential:
 
 
 class DnCNN(nn.Module):
-    """DnCNN (Zhang et al. 2016): a row of 3x3 convolutions that predict the noise of a grey picture."""
+    """DnCNN (Zhang et al. 2016): a row of 3x3 convolutions that predicts the noise, which is taken away."""
 
     def __init__(self, depth: int = 17, width: int = 64) -> None:
         super().__init__()
@@ -361,14 +361,14 @@ class HighResolution(nn.Module):
 
     def __init__(self, c: int, width: int) -> None:
         super().__init__()
-        self.full, self.half = conv(c, width, 3, p=1), conv(c, 2 * width, 3, s=2, p=1)
-        self.full_body, self.half_body = conv(width, width, 3, p=1), conv(2 * width, 2 * width, 3, p=1)
+        self.high = nn.Sequential(conv(c, width, 3, p=1), conv(width, width, 3, p=1))
+        self.low = nn.Sequential(conv(c, 2 * width, 3, s=2, p=1), conv(2 * width, 2 * width, 3, p=1))
         self.down, self.up = conv(width, 2 * width, 3, s=2, p=1), conv(2 * width, width, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        full, half = self.full_body(self.full(x)), self.half_body(self.half(x))
-        raised = functional.interpolate(self.up(half), scale_factor=2, mode="nearest")
-        return full + raised, half + self.down(full)
+        high, low = self.high(x), self.low(x)
+        raised = functional.interpolate(self.up(low), scale_factor=2, mode="nearest")
+        return high + raised, low + self.down(high)
 
 
 class SqueezeExcitation(nn.Module):
