@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.capture import capture
+import faltung  # for capture, whose module has the same name: importing that would hide it
 from faltung.errors import FaltungError, suggestion
 from faltung.graph import ANY, Graph
 from faltung.intervals import IntervalSet
@@ -275,7 +275,7 @@ def effective_receptive_field(
     generator = torch.Generator().manual_seed(seed)
     batch = _batch(inputs, example, n, generator)
     with _undisturbed(model, batch), torch.inference_mode(False), torch.enable_grad():
-        net = capture(model, batch[:1], unknown=unknown)
+        net = faltung.capture(model, batch[:1], unknown=unknown)
         place = net.unit(unit, layer)
         field = net.receptive_field(unit=unit, layer=layer)
         window = tuple(slice(members.bounds.start, members.bounds.stop) for members in place)
@@ -376,8 +376,8 @@ def _module(model: "torch.nn.Module | Callable[..., Any]", layer: str) -> "tuple
     modules = dict(model.named_modules(remove_duplicate=False)) if isinstance(model, torch.nn.Module) else {}
     path, _, number = layer.rpartition("@") if "@" in layer else (layer, "", "0")
     if path not in modules or not number.isdecimal():
-        known = ", ".join(name for name in modules if name) or "none"
-        hint = suggestion(path, [name for name in modules if name]) if modules else f"known: {known}"
+        known = [name for name in modules if name]
+        hint = suggestion(path, known) if known else "the model has none"
         raise FaltungError(f"layer {layer} is no module, and only the output of a module can be had; {hint}")
     return modules[path], int(number)
 
@@ -518,8 +518,9 @@ def path_counts(
             for entry, axis, size in zip(relation.sources, source.axes, source.shape, strict=True):
                 if isinstance(entry, Whole) and axis not in ANY and size > 1:
                     raise FaltungError(f"{title} reads all of axis {axis}: its paths cannot be counted")
-            found = _through(relation, here, source.shape, net.maps[current.name].shape, fan_in)
-            pending[edge.source] = pending[edge.source] + found if edge.source in pending else found
+            with np.errstate(over="ignore", invalid="ignore"):  # too many are told below
+                found = _through(relation, here, source.shape, net.maps[current.name].shape, fan_in)
+                pending[edge.source] = pending[edge.source] + found if edge.source in pending else found
     axes, shape = net.maps[end].axes, net.maps[end].shape
     paths = np.broadcast_to(pending.get(end, np.zeros((1,) * len(shape))), shape)
     summed = paths.sum(tuple(place for place, axis in enumerate(axes) if axis in ANY))
