@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 import faltung  # noqa: E402
 from faltung.errors import FaltungError  # noqa: E402
 from faltung.relation import AxisWise  # noqa: E402
+from faltung.rules.products import attention  # noqa: E402
 from faltung.rules.table import RULES, Call, Tensor  # noqa: E402
 from tests.nan_oracle import painted, poisoned_reads, single, units  # noqa: E402
 
@@ -188,6 +189,20 @@ def test_a_channel_reads_its_group(channels: int, groups: int) -> None:
     ):
         outputs = len(function(*inputs)) if isinstance(function(*inputs), tuple) else 1
         for output in range(outputs):
+            assert_same(stated(function, inputs, output), poisoned(function, inputs, output))
+
+
+def test_statistics_of_a_batch() -> None:
+    """In training the statistics that are returned read their channel, and the running ones their old value."""
+    inputs = drawn((2, 3, 2), (3,), (3,))
+    inputs[2] = inputs[2].abs()
+    for training in (True, False):
+
+        def function(x: Any, mean: Any, var: Any, training: bool = training) -> Any:
+            aten = torch.ops.aten._native_batch_norm_legit_functional
+            return aten(x, None, None, mean, var, training, 0.1, 1e-5)
+
+        for output in range(5) if training else (0, 3, 4):
             assert_same(stated(function, inputs, output), poisoned(function, inputs, output))
 
 
@@ -421,6 +436,4 @@ def test_a_mask_without_numbers_is_refused_by_name() -> None:
         "enable_gqa": False,
     }
     with pytest.raises(FaltungError, match="attn_mask: exact weights were asked for"):
-        RULES["scaled_dot_product_attention"](
-            Call("scaled_dot_product_attention", arguments, (2, 3), exact_weights=True)
-        )
+        attention(Call("scaled_dot_product_attention", arguments, (2, 3), exact_weights=True))

@@ -32,7 +32,8 @@ def batch_norm(call: Call) -> Readings:
         running = () if shared else ("running_mean", "running_var")
         return {"input": reduced(shape, shared), **_given(call, ("weight", "bias", *running), CHANNEL)}
     updated = {3: ("running_mean",), 4: ("running_var",)}.get(call.output, ())
-    return {"input": reduced(shape, shared, keepdim=False), **_given(call, updated, AxisWise.same(1))}
+    own: Found = {"input": reduced(shape, shared, keepdim=False)} if shared else {}
+    return {**own, **_given(call, updated, AxisWise.same(1))}
 
 
 @rule("instance_norm")

@@ -10,6 +10,7 @@ from faltung.errors import FaltungError
 from faltung.listed import Listed
 from faltung.reads import Reads
 from faltung.relation import SAME, Along, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
+from faltung.rules.axes import along
 from faltung.rules.reductions import reduced, up_to
 from faltung.rules.table import Call, Readings, Tensor, axis, broadcast, rule
 
@@ -283,7 +284,7 @@ def grid_sampler(call: Call) -> Readings:
 def glu(call: Call) -> Readings:
     """Output o is the product of input o and the gate o in the other half (torch.nn.functional.glu)."""
     chosen = axis(call["dim"], len(call.shape))
-    return {"self": _along(call.shape, chosen, Reads(1, [[0, call.shape[chosen]]]))}
+    return {"self": along(len(call.shape), {chosen: Reads(1, [[0, call.shape[chosen]]])})}
 
 
 @rule("cross", "linalg_cross")
@@ -298,8 +299,3 @@ def cross(call: Call) -> Readings:
         sources[chosen] = Along(chosen, others)
         found[name] = AxisWise(tuple(sources))
     return found
-
-
-def _along(shape: Shape, chosen: int, reads: Reads) -> AxisWise:
-    """Return the relation that reads one axis by `reads` and the others in step."""
-    return AxisWise(tuple(Along(number, reads if number == chosen else SAME) for number in range(len(shape))))

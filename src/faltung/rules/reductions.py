@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from faltung.listed import Listed
 from faltung.relation import SAME, Along, AxisWise, Only, Shape, Whole, whole
+from faltung.rules.axes import along
 from faltung.rules.table import Call, Readings, axis, broadcast, rule
 
 NUMBERS = (
@@ -151,11 +152,7 @@ def running(call: Call) -> Readings:
     shape = call.shape_of("self")
     call.skip("dtype")
     chosen = axis(call["dim"], len(shape))
-    return {
-        "self": AxisWise(
-            tuple(Along(number, up_to(size) if number == chosen else SAME) for number, size in enumerate(shape))
-        )
-    }
+    return {"self": along(len(shape), {chosen: up_to(shape[chosen])} if shape else {})}
 
 
 TRANSFORMS = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
