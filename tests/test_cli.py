@@ -61,9 +61,10 @@ def test_table(run):
     """A table lists every layer, in words and as JSON, with and without an input size."""
     code, said, _ = run("table", "conv k=7 s=2 p=3, maxpool k=3 s=2 p=1", "--input", "224x224")
     assert code == 0
-    assert said.split()[-8:] == ["maxpool", "k=3", "s=2", "p=1", "56x56", "4", "11", "-5"]
+    assert said.split()[-10:] == ["maxpool", "k=3", "s=2", "p=1", "56x56", "4", "11", "-5", "0.2%", "2+1"]
     code, said, _ = run("table", "conv k=7 s=2 p=3", "--json")
-    assert json.loads(said)["layers"][1] == {
+    row = json.loads(said)["layers"][1]
+    assert {key: row[key] for key in ("layer", "operator", "size", "stride", "receptive_field", "start")} == {
         "layer": "conv1",
         "operator": "conv k=7 s=2 p=3",
         "size": [],

@@ -11,7 +11,9 @@ from torch.nn import functional
 
 import faltung
 from faltung import FaltungError, Network
+from faltung.border import untouched
 from faltung.graph import INPUT, Graph
+from faltung.intervals import IntervalSet
 from faltung.lattice import Lattices
 from faltung.plan import Branch, Plan, PlannedLayer
 from faltung.rules import TransposedWindow, Window, same_padding
@@ -300,10 +302,51 @@ class TestTable:
             "layer": "upsample1",
             "operator": "upsample s=4",
             "size": [16, 16],
+            "parameters": 0,
             "stride": ["1/2", "1/2"],
             "receptive_field": [1, 7],
+            "smallest": [1, 7],
             "start": [0, -3],
+            "read": 1.0,
+            "picture": 7 / 64,
+            "border": [[0, 0], [8, 4]],
+            "complete": False,
+            "unknown": None,
         }
+
+    def test_holes_phases_and_padding_are_told(self):
+        """The share of the box that is read, the phases' smallest and largest field, the ring that padding touches."""
+        rows = faltung.parse("2 x conv k=3 d=3 p=same, tconv k=3 s=2").at(x=40).table().rows
+        assert [row.read for row in rows] == [1, 3 / 7, 5 / 13, 10 / 14]
+        assert (rows[3].smallest, rows[3].receptive_field) == ((13,), (14,))
+        assert [row.border for row in rows] == [((0, 0),), ((3, 3),), ((6, 6),), ((13, 13),)]
+
+    @given(st.lists(st.tuples(*[st.integers(1, 3)] * 3, *[st.integers(0, 3)] * 2), min_size=1, max_size=4))
+    @settings(max_examples=200)
+    def test_padding_touches_what_nan_in_the_padding_reaches(self, layers):
+        """Padding with NaN instead of zeros turns exactly those units NaN that lie in the border ring."""
+        x = torch.zeros(1, 1, 25, dtype=torch.float64)
+        text = []
+        for k, s, d, before, after in layers:
+            x = functional.pad(x, (before, after), value=torch.nan)
+            if x.shape[-1] < d * (k - 1) + 1:
+                return
+            x = functional.conv1d(x, torch.ones(1, 1, k, dtype=x.dtype), stride=s, dilation=d)
+            text.append(f"conv k={k} s={s} d={d} p={before}+{after}")
+        net = faltung.parse(", ".join(text)).at(x=25)
+        clean = untouched(net)[net.name(None)][0]
+        assert [unit in clean for unit in range(x.shape[-1])] == (~torch.isnan(x[0, 0])).tolist()
+
+    @given(chains(axes=1))
+    @settings(max_examples=200)
+    def test_untouched_units_read_real_pixels_alone(self, chain):
+        """The unbounded field of an untouched unit lies inside the picture."""
+        net = bound(chain)
+        clean, lattices = untouched(net), Lattices(net)
+        for layer in net.layers:
+            for unit in clean[layer.name][0]:
+                read = lattices.entries[layer.name][0].reads.inputs_of(IntervalSet.points([unit]))
+                assert read == read.clip(0, chain.size[0])
 
     def test_branches_at_different_rates(self):
         """Where branches of different rates meet there is no lattice, and the table says so."""
