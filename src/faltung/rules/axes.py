@@ -10,6 +10,7 @@ NONE: Mapping[int, AxisReads] = {}
 def along(rank: int, changed: Mapping[int, AxisReads]) -> AxisWise:
     """Return the relation that reads every axis in its own place, but for those given.
 
+    >>> from faltung.reads import Reads
     >>> along(2, {1: Reads(1, [[-3]])}).sources[1]
     Along(axis=1, reads=Reads(stride=1, taps=[[-3]]))
     """

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
 from faltung.region import Product
-from faltung.relation import InTurn, Relation, Reshape, Shape, Transposed
+from faltung.relation import Along, AxisWise, InTurn, Reshape, Shape, transposed
 from faltung.rules.axes import along, following
 from faltung.rules.table import Call, Readings, axis, per_axis, rule
 
@@ -47,10 +48,10 @@ def patches(call: Call) -> Readings:
 def patches_added(call: Call) -> Readings:
     """Every pixel reads all places of the columns that im2col would copy it to."""
     call.skip("output_size")
-    return {"self": Transposed(_patches(call, call.shape))}
+    return {"self": _backwards(_patches(call, call.shape))}
 
 
-def _patches(call: Call, picture: Shape) -> Relation:
+def _patches(call: Call, picture: Shape) -> InTurn:
     names = ("kernel_size", "dilation", "padding", "stride")
     kernel, dilation, padding, stride = (per_axis(call[name], 2) for name in names)
     *leading, height, width = picture
@@ -72,44 +73,45 @@ def _patches(call: Call, picture: Shape) -> Relation:
     )
 
 
+def _backwards(relation: InTurn) -> InTurn:
+    """Return a chain of views and permutations read backwards."""
+    turned = (_turned(step) if isinstance(step, AxisWise) else step for step in reversed(relation.relations))
+    return InTurn(tuple(turned), relation.between[::-1])
+
+
+def _turned(relation: AxisWise) -> AxisWise:
+    """Return a relation in which every axis follows one of its own, read backwards."""
+    pairs = [(source, number) for number, source in enumerate(relation.sources) if isinstance(source, Along)]
+    pairs.sort(key=lambda pair: pair[0].axis)
+    return AxisWise(tuple(Along(number, transposed(source.reads)) for source, number in pairs))
+
+
 @rule("pixel_shuffle")
 def pixels_from_channels(call: Call) -> Readings:
     """Pixel (y, x) of channel c reads channel (c*r + y mod r)*r + x mod r at (y // r, x // r)."""
-    return {"self": _exchanged(*_shuffled(call.shape, call["upscale_factor"]))}
+    return {"self": tuple(_shuffles(len(call.shape), call["upscale_factor"]))}
 
 
 @rule("pixel_unshuffle")
 def channels_from_pixels(call: Call) -> Readings:
     """Pixel shuffling backwards."""
-    interleaved, apart, order = _shuffled(call.shape_of("self"), call["downscale_factor"])
-    return {"self": _exchanged(apart, interleaved, [order.index(number) for number in range(len(order))])}
+    return {"self": tuple(_turned(way) for way in _shuffles(len(call.shape), call["downscale_factor"]))}
 
 
-def _shuffled(picture: Shape, factor: int) -> tuple[Shape, Shape, list[int]]:
-    """Return the large picture cut into (c, y, r, x, r), its axes as (c, r, r, y, x), and their order."""
-    *leading, channels, height, width = picture
-    y, x = height // factor, width // factor
-    lead = len(leading)
-    order = [*range(lead + 1), lead + 2, lead + 4, lead + 1, lead + 3]
-    return (*leading, channels, y, factor, x, factor), (*leading, channels, factor, factor, y, x), order
+def _shuffles(rank: int, factor: int) -> Iterable[AxisWise]:
+    """Yield what each of the r*r phases of a shuffled picture reads: every r*r-th channel."""
+    for row, column in product(range(factor), repeat=2):
+        channel = Reads(factor * factor, [[row * factor + column]])
+        y, x = (Reads(1, [[0] if place == phase else [] for place in range(factor)]) for phase in (row, column))
+        yield along(rank, {rank - 3: channel, rank - 2: y, rank - 1: x})
 
 
 @rule("channel_shuffle", "native_channel_shuffle")
 def channels_shuffled(call: Call) -> Readings:
-    """Channel g' + groups*c reads channel c of group g'."""
+    """Channel groups*q + r reads channel q of group r."""
     groups = call["groups"]
-    batch, channels, *rest = call.shape
-    order = [0, 2, 1, *range(3, len(rest) + 3)]
-    return {
-        "self": _exchanged(
-            (batch, channels // groups, groups, *rest), (batch, groups, channels // groups, *rest), order
-        )
-    }
-
-
-def _exchanged(above: Shape, below: Shape, order: Sequence[int]) -> Relation:
-    """Return the relation of an output seen as `above`, its axes put in order as `below`, seen as the input."""
-    return InTurn((Reshape(), following(order), Reshape()), (above, below))
+    size = call.shape[1] // groups
+    return {"self": along(len(call.shape), {1: Reads(1, [[group * size] for group in range(groups)])})}
 
 
 @rule("diagonal", "linalg_diagonal", "diagonal_copy")
@@ -123,7 +125,7 @@ def diagonal(call: Call) -> Readings:
 def on_the_diagonal(call: Call) -> Readings:
     """A matrix whose diagonal reads the input; the rest is zero and reads nothing."""
     where = (call["offset"], call["dim1"], call["dim2"])
-    return {"self": Transposed(_diagonal(call.shape, call.shape_of("self"), *where))}
+    return {"self": _backwards(_diagonal(call.shape, call.shape_of("self"), *where))}
 
 
 @rule("diag")
@@ -132,10 +134,10 @@ def diagonal_either_way(call: Call) -> Readings:
     shape, offset = call.shape_of("self"), call["diagonal"]
     if len(shape) == 2:
         return {"self": _diagonal(shape, call.shape, offset, 0, 1)}
-    return {"self": Transposed(_diagonal(call.shape, shape, offset, 0, 1))}
+    return {"self": _backwards(_diagonal(call.shape, shape, offset, 0, 1))}
 
 
-def _diagonal(matrices: Shape, diagonals: Shape, offset: int, dim1: int, dim2: int) -> Relation:
+def _diagonal(matrices: Shape, diagonals: Shape, offset: int, dim1: int, dim2: int) -> InTurn:
     rank = len(matrices)
     rows, columns = axis(dim1, rank), axis(dim2, rank)
     order = [number for number in range(rank) if number not in (rows, columns)] + [rows, columns]
