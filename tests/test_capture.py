@@ -241,6 +241,24 @@ def test_rules_of_ones_own(monkeypatch):
     RULES.pop("faltung_tests::mirror")
 
 
+def test_outputs_are_the_models_and_parameters_may_be_made():
+    """Changed buffers are no outputs, and operators on parameters alone need no rule."""
+
+    class Changed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(2)
+
+        def forward(self, x):
+            y = x * 2
+            y[:, 0].add_(1)
+            return self.norm(y)
+
+    assert faltung.capture(Changed().train(), torch.zeros(3, 2, 5)).map(None).shape == (3, 2, 5)
+    spectral = nn.utils.parametrizations.spectral_norm(nn.Conv1d(1, 1, 3))
+    assert faltung.capture(spectral, torch.zeros(1, 1, 9)).receptive_field(unit={"x": 2}).size == 3
+
+
 def test_exactly_zero_weights_can_count_as_unread():
     """With exact_weights, masked taps and channels are holes; NaN agrees when the zeros are left out."""
     conv = nn.Conv2d(2, 2, 3, padding=1, bias=False)
@@ -275,6 +293,7 @@ def test_exactly_zero_weights_can_count_as_unread():
         (lambda: faltung.capture(Net()), "capture needs example inputs, such as torch.zeros(1, 3, 224, 224)"),
         (lambda: faltung.capture(lambda x: x.item() * x, torch.zeros(1)), "unknown operator item at layer item: it takes a number out of the data"),
         (lambda: faltung.capture(lambda x: x if x.sum() > 0 else -x, torch.zeros(1)), "Function cannot be traced by torch.export: GuardOnDataDependentSymNode"),
+        (lambda: faltung.capture(lambda x: x[:, torch.tensor([True, False])], torch.zeros(1, 2)), "the size of its output depends on the data"),
         (lambda: faltung.capture(Net().eval(), torch.zeros(1, 4, 8, 8)), "Net cannot be traced by torch.export: RuntimeError"),
         (lambda: net().receptive_field(unit={"y": 0, "x": 0}, layer="block.conv9"), "unknown layer 'block.conv9'; did you mean block.conv"),
         (lambda: net().receptive_field(unit={"y": 0}), "axis x is missing; the axes are n, c, y, x"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from faltung import reads as reads_module
 from faltung.errors import FaltungError
 from faltung.intervals import IntervalSet
+from faltung.listed import Listed
 from faltung.reads import Reads
 from tests.strategies import Written, interval_sets, small_sets, written
 
@@ -101,6 +102,16 @@ def test_the_transpose_swaps_reader_and_read(w):
     reach = 20 * (abs(w.stride) + len(w.taps))
     read = {o: w.inputs(o) for o in range(-reach, reach)}
     same_up_to(relation(w).transpose(), lambda i: frozenset(o for o in read if i in read[o]), range(-6, 7))
+
+
+@given(st.lists(small_sets.map(lambda places: {abs(place) for place in places}), min_size=1, max_size=8), interval_sets)
+def test_a_listed_relation_is_its_list(taps, asked):
+    """Outputs read the union of their lists, and the transpose swaps reader and read."""
+    listed = Listed.of(taps)
+    inside = [output for output in asked if 0 <= output < len(taps)]
+    assert set(listed.inputs_of(asked)) == {place for output in inside for place in taps[output]}
+    readers = {output for output, places in enumerate(taps) if places & set(asked)}
+    assert set(listed.transpose().inputs_of(asked)) == readers
 
 
 @given(written)

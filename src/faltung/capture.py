@@ -200,8 +200,9 @@ class _Builder:
         return {node: INPUT if len(nodes) == 1 else node.name for node in nodes}
 
     def _outputs(self) -> tuple[str, ...]:
-        (output,) = (node for node in self.program.graph.nodes if node.op == "output")
-        return tuple(self.names[node] for node in output.all_input_nodes if node in self.names)
+        returned = {node.name: node for node in self.names}
+        wanted = [name for name in self.program.graph_signature.user_outputs if isinstance(name, str)]
+        return tuple(self.names[returned[name]] for name in wanted if name in returned)
 
     def _layer(self, node: "Node", title: str) -> Layer | None:
         """Return the layer of a node; None where it does not depend on an input."""
@@ -209,8 +210,6 @@ class _Builder:
         output: Any = 0
         if node.target is getitem:
             asked, output = node.args
-            if asked.target is getitem or not hasattr(asked.target, "_schema"):
-                raise UnknownOperator(str(asked.target), title)
         if not any(argument in self.names for argument in asked.all_input_nodes):
             return None
         target = asked.target
@@ -378,4 +377,8 @@ def _is_tensor(node: "Node") -> bool:
 
 
 def _shape(node: "Node") -> tuple[int, ...]:
-    return tuple(int(size) for size in node.meta["val"].shape)
+    try:
+        return tuple(int(size) for size in node.meta["val"].shape)
+    except Exception:  # a size that torch.export knows only by a symbol
+        name = getattr(getattr(node.target, "_schema", None), "name", str(node.target)).removeprefix("aten::")
+        raise UnknownOperator(name, node.name, "the size of its output depends on the data") from None

@@ -80,7 +80,7 @@ class Lattices:
         steps: list[tuple[Relation, Shape, Shape]] = [(relation, below, above)]
         if isinstance(relation, InTurn):
             shapes = (above, *relation.between, below)
-            steps = list(zip(relation.relations, shapes[1:], shapes, strict=True))[::-1]
+            steps = list(zip(relation.relations, shapes[1:], shapes[:-1], strict=True))[::-1]
         entries = self.entries[source]
         for step, inputs, outputs in steps:
             entries = tuple(self._one(step, entry, axis, source, inputs, outputs) for axis, entry in enumerate(entries))

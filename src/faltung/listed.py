@@ -58,9 +58,15 @@ class Listed:
 
     @cached_property
     def _transposed(self) -> "Listed":
+        # Only what changes from one output to the next is looked at: running sums would else be quadratic.
         inputs = max((taps.bounds.stop for taps in self.taps), default=0)
-        readers: list[list[int]] = [[] for _ in range(inputs)]
-        for output, taps in enumerate(self.taps):
-            for place in taps:
-                readers[place].append(output)
-        return Listed(tuple(IntervalSet.points(outputs) for outputs in readers))
+        readers: list[list[tuple[int, int]]] = [[] for _ in range(inputs)]
+        since = [0] * inputs
+        before = IntervalSet()
+        for output, taps in enumerate((*self.taps, IntervalSet())):
+            for place in before - taps:
+                readers[place].append((since[place], output))
+            for place in taps - before:
+                since[place] = output
+            before = taps
+        return Listed(tuple(IntervalSet(tuple(outputs)) for outputs in readers))

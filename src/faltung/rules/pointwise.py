@@ -1,13 +1,22 @@
 """Operators that work place by place, with arguments stretched to a common shape."""
 
 from faltung.intervals import IntervalSet
-from faltung.relation import SAME, Along, AxisWise, Only
+from faltung.relation import SAME, Along, AxisWise, Only, Whole
 from faltung.rules.table import Call, Readings, broadcast, rule
 
 POINTWISE = (
     "alpha_dropout",
     "alias",
     "clone",
+    "complex",
+    "conj",
+    "_conj",
+    "_neg_view",
+    "imag",
+    "polar",
+    "real",
+    "resolve_conj",
+    "resolve_neg",
     "contiguous",
     "detach",
     "dropout",
@@ -61,6 +70,18 @@ def copied(call: Call) -> Readings:
     """Overwriting reads the source alone."""
     call.skip_rest()
     return {"src": broadcast(call.shape_of("src"), call.shape)}
+
+
+@rule("view_as_real")
+def pairs_of_parts(call: Call) -> Readings:
+    """Real and imaginary part, on a new last axis, read their number."""
+    return {"self": AxisWise.same(len(call.shape_of("self")))}
+
+
+@rule("view_as_complex")
+def numbers_of_parts(call: Call) -> Readings:
+    """A number reads both its parts, the last axis."""
+    return {"self": AxisWise((*AxisWise.same(len(call.shape)).sources, Whole()))}
 
 
 @rule("prelu")

@@ -32,7 +32,7 @@ class Tensor:
     shape: Shape
     source: str = ""
     values: Callable[[], Any] | None = None
-    """Gives the numbers of a parameter or constant, for those who must know them; None where they depend on the input."""
+    """Gives the numbers of a parameter or constant, to those who must know them; None for what is computed."""
 
 
 Reading = Relation | tuple[Relation, ...]
