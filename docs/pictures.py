@@ -6,6 +6,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import torch
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 import faltung
@@ -23,6 +25,7 @@ def main() -> None:
         "filters-on-a-cat": page.on_cat(sheet, cat()),
         "gabor": draw.explanation(faltung.explain(kernels.gabor(6, 30)))[0].figure,
         "holes": _holes(),
+        "effective": _effective(),
     }
     for name, figure in figures.items():
         figure.savefig(FOLDER / f"{name}.png", dpi=80)
@@ -34,6 +37,24 @@ def _holes() -> Figure:
     unit = {"y": 10, "x": 12}
     pixel = {"y": 10, "x": 14}
     return draw.field(net.receptive_field(unit=unit), unit=unit, pixel=pixel).figure
+
+
+def _effective() -> Figure:
+    torch.manual_seed(0)
+    figure, axes = pyplot.subplots(1, 3, figsize=(10.5, 4.4), layout="constrained", sharey=True)
+    for ax, depth in zip(axes, (6, 12, 24), strict=True):
+        layers = [torch.nn.Conv2d(3, 16, 3, padding=1)]
+        for _ in range(depth - 1):
+            layers += [torch.nn.ReLU(), torch.nn.Conv2d(16, 16, 3, padding=1)]
+        example = torch.zeros(1, 3, 53, 53)
+        found = faltung.effective_receptive_field(
+            torch.nn.Sequential(*layers), unit={"y": 26, "x": 26}, example=example, n=16
+        )
+        box = len(found.field.box["x"])
+        title = f"{depth} layers: it can see {box} x {box};\nhalf of the mass within {found.radius(0.5):.1f} pixels"
+        draw.effective(found, title=title, ax=ax)
+        ax.label_outer()
+    return figure
 
 
 if __name__ == "__main__":

@@ -270,9 +270,9 @@ def effective(
     for share in shares:
         radius = field.radius(share)
         ax.add_patch(Circle(middle, radius, fill=False, edgecolor="white", linewidth=1.2, linestyle="--"))
-        ax.annotate(
-            f"{share:.0%}", (middle[0], middle[1] - radius), xytext=(0, 2), textcoords="offset points",
-            color="white", fontsize=8, ha="center", annotation_clip=True,
+        ax.text(
+            middle[0], middle[1] - radius, f"{share:.0%}", color="white", fontsize=8, ha="center", va="center",
+            bbox={"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 0.5}, clip_on=True,
         )  # fmt: skip
     ax.set_xlabel("x")
     ax.set_ylabel("y")
