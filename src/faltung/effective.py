@@ -479,9 +479,10 @@ def path_counts(
         is in the first picture of the batch.
     fan_in : bool
         Share the weight of each unit out evenly over its taps, padding included, as weights of variance
-        1 / fan-in do (the usual start of training): the counts become the chances of a random walk. In a chain
-        of layers that is a matter of scale; where branches meet, it keeps the one with more taps from drowning
-        the others.
+        1 / fan-in do: the counts become the chances of a random walk. In a chain of layers that is mostly a
+        matter of scale; where branches meet, it keeps the one with more taps from drowning the others. Beside a
+        skip it matters how strong the branch is: torch.nn.Conv2d starts with a variance of 1 / (3 fan-in), and
+        then the field is smaller than predicted.
 
     Returns
     -------
