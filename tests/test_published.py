@@ -24,7 +24,8 @@ from tests.nets import conv
 def captured(build: Callable[[], nn.Module], size: int = 2048) -> Network:
     """Capture a net without weights for a picture of three channels, by default larger than any field here."""
     with torch.device("meta"):
-        return faltung.capture(build().eval(), torch.zeros(1, 3, size, size))
+        model, picture = build().eval(), torch.zeros(1, 3, size, size)
+    return faltung.capture(model, picture)
 
 
 def lattice(net: Network, layer: str | None = None) -> tuple[int, int, int]:
