@@ -19,7 +19,7 @@ FLOORS = [
     ["table", "verdict"],
     ["causality", "sight"],
     ["network"],
-    ["plan", "capture"],
+    ["plan", "tracing"],
     ["chain", "effective"],
     ["kernels", "pictures", "models"],
     ["filters", "inputs"],
@@ -96,6 +96,15 @@ def test_a_receptive_field_needs_no_heavy_library():
 def test_torch_and_matplotlib_come_late(light):
     """Modules that need not draw or train load neither torch nor matplotlib nor scikit-image."""
     assert not loaded_after(f"import faltung.{light}") & {"torch", "matplotlib", "skimage", "numba", "sympy"}
+
+
+def test_no_public_function_shares_its_name_with_a_module():
+    """A module `faltung.name` would take the place of the function `faltung.name` once it is imported."""
+    import faltung
+
+    modules = {path.stem for path in SOURCE.glob("*.py")} | {path.name for path in SOURCE.iterdir() if path.is_dir()}
+    public = {name for name in faltung.__all__ if not hasattr(getattr(faltung, name), "__path__")}
+    assert public & modules == {"draw"}
 
 
 def test_every_public_name_resolves():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faltung import draw, kernels
-    from faltung.capture import capture
     from faltung.chain import parse
     from faltung.effective import effective_receptive_field
     from faltung.errors import FaltungError
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from faltung.reads import Reads
     from faltung.region import Region
     from faltung.rules.table import UnknownOperator, register_rule
+    from faltung.tracing import capture
     from faltung.verdict import Verdict
 
 _HOMES = {
@@ -28,7 +28,7 @@ _HOMES = {
     "Region": "faltung.region",
     "Verdict": "faltung.verdict",
     "UnknownOperator": "faltung.rules.table",
-    "capture": "faltung.capture",
+    "capture": "faltung.tracing",
     "convolve": "faltung.filters",
     "correlate": "faltung.filters",
     "effective_receptive_field": "faltung.effective",
