@@ -286,6 +286,38 @@ def test_exactly_zero_weights_can_count_as_unread():
         assert (gradient != 0).equal(torch.from_numpy(net.receptive_field(unit={"y": 4, "x": place}).mask()))
 
 
+def test_masks_applied_in_forward_are_followed():
+    """Weights computed from parameters and buffers alone are numbers too."""
+
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1, 1, 5))
+            self.register_buffer("mask", torch.tensor([[[1.0, 0, 1, 0, 0]]]))
+
+        def forward(self, x):
+            return nn.functional.conv1d(x, self.weight * self.mask, padding=2)
+
+    net = faltung.capture(Masked(), torch.zeros(1, 1, 9), exact_weights=True)
+    assert [place["x"] for place in net.receptive_field(unit={"x": 4})] == [2, 4]
+    with pytest.raises(FaltungError, match=r"^layer conv1d: exact_weights needs the numbers of its weights"):
+        faltung.capture(Masked().to("meta"), torch.zeros(1, 1, 9, device="meta"), exact_weights=True)
+
+
+def test_windows_of_a_picture_keep_their_axes():
+    """Partition into windows and back, as Swin does it, gives y and x again, and the batch of one its name."""
+
+    def forward(x):
+        windows = x.permute(0, 2, 3, 1).reshape(1, 2, 4, 2, 4, 3).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, 3)
+        windows = windows - windows.mean(1, keepdim=True)
+        back = windows.reshape(1, 2, 2, 4, 4, 3).permute(0, 1, 3, 2, 4, 5).reshape(1, 8, 8, 3)
+        return back.permute(0, 3, 1, 2)
+
+    net = faltung.capture(forward, torch.zeros(1, 3, 8, 8))
+    assert net.map(None).axes == ("n", "c", "y", "x")
+    assert net.receptive_field(unit={"y": 3, "x": 4}).box == {"y": range(4), "x": range(4, 8)}
+
+
 @pytest.mark.parametrize(
     ("act", "text"),
     [

@@ -36,6 +36,8 @@ class AxisNames:
             for axis, name in enumerate(names):
                 if name and not found[axis] and name not in found:
                     found[axis] = name
+        if found and not found[0] and shape[0] == 1 and "n" not in found:
+            found[0] = "n"  # a batch of one, lost among merged axes
         for axis, name in enumerate(found):
             if not name:
                 found[axis] = "c" if "c" not in found else f"d{axis}"

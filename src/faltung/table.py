@@ -207,6 +207,7 @@ class _Maker:
         self.names = tuple(axes[place] for place in self.shown) if graph.maps else ()
         self.shape = tuple(graph.maps[lattices.input].shape[place] for place in self.shown) if graph.maps else ()
         self.clean = untouched(graph) if graph.maps else {}
+        self.complete: set[str] = set()
 
     def row(self, name: str) -> Row:
         """Return the row of a layer."""
@@ -298,20 +299,31 @@ class _Maker:
         """Say whether every unit reads the whole picture; the corner units decide, where there is a lattice."""
         if not self.shape:
             return False
+        here = self.graph.maps[name]
         for entry, size in zip(entries, self.shape, strict=True):
-            if isinstance(entry, Only) and len(entry.places) < size:
+            if isinstance(entry, Only) and len(entry.places) == size:
+                continue
+            if not isinstance(entry, Along) or not isinstance(entry.reads, Reads):
                 return False
-            if isinstance(entry, Along) and isinstance(entry.reads, Reads):
-                if min(len(taps) for taps in entry.reads.taps) < size:
-                    return False
-            elif not isinstance(entry, Only):
+            ends = (0, here.shape[entry.axis] - 1)  # unclipped they read no less than they do
+            if not all(whole(size).issubset(entry.reads.inputs_of(IntervalSet.points([end]))) for end in ends):
                 return False
-        corners = product(*((0, size - 1) for size in self.graph.maps[name].shape))
+        sources = {edge.source for edge in self.graph.hops(name)}
+        if sources and sources <= self.complete:
+            self.complete.add(name)
+            return True
+        corners = product(
+            *(
+                (whole(size),) if axis in ANY else {IntervalSet.points([0]), IntervalSet.points([size - 1])}
+                for axis, size in zip(here.axes, here.shape, strict=True)
+            )
+        )
         everything = prod(self.shape)
-        for corner in set(corners):
-            read = self.graph.read_by([tuple(IntervalSet.points([place]) for place in corner)], name)
-            if self.graph.region(self.lattices.input, read.get(self.lattices.input, []), self.names).size < everything:
+        for corner in corners:
+            read = self.graph.read_by([corner], name).get(self.lattices.input, [])
+            if self.graph.region(self.lattices.input, read, self.names).size < everything:
                 return False
+        self.complete.add(name)
         return True
 
 

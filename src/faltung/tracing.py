@@ -161,6 +161,7 @@ class _Builder:
     names: dict[Any, str] = field(default_factory=dict)
     """The layer of each node that depends on an input."""
     scopes: dict[str, str] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict)
 
     def network(self) -> Network:
         """Return the network of all nodes that depend on an input."""
@@ -285,17 +286,33 @@ class _Builder:
         return Tensor(tuple(value.shape), self.names.get(given, ""), self._numbers(given))
 
     def _numbers(self, node: "Node") -> "Callable[[], torch.Tensor] | None":
-        """Return what gives the numbers of a parameter, buffer or constant; None for anything computed."""
+        """Return what gives the numbers of a tensor that depends on no input; None where there are none."""
+        return None if node in self.names or node.meta["val"].is_meta else lambda: self._evaluated(node)
+
+    def _evaluated(self, node: "Node") -> Any:
+        """Return a parameter, buffer or constant, or what is computed from such alone."""
+        if node in self._known:
+            return self._known[node]
         signature = self.program.graph_signature
-        kept = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-        if node.name in kept:
+        kept = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+        if node.op == "placeholder":
             target = kept[node.name]
             state = self.program.state_dict if target in self.program.state_dict else self.program.constants
-            return lambda: state[target]
-        if node.name in signature.inputs_to_lifted_tensor_constants:
-            target = signature.inputs_to_lifted_tensor_constants[node.name]
-            return lambda: self.program.constants[target]
-        return None
+            found = state[target].detach().clone()  # what follows may write into it
+        else:
+            from torch.utils._pytree import tree_map
+
+            arguments, options = tree_map(
+                lambda given: self._evaluated(given) if hasattr(given, "all_input_nodes") else given,
+                (tuple(node.args), dict(node.kwargs)),
+            )
+            found = node.target(*arguments, **options)  # type: ignore[operator]
+        self._known[node] = found
+        return found
 
 
 class _Titles:
