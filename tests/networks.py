@@ -273,7 +273,10 @@ def cubic_interpolation(draw: Draw, x: torch.Tensor) -> nn.Module:
 @operator()
 def antialiased(draw: Draw, x: torch.Tensor) -> nn.Module:
     mode = draw(st.sampled_from(["bilinear", "bicubic"]))
-    return resized(draw, x, mode=mode, align_corners=False, antialias=True)
+    module = resized(draw, x, mode=mode, align_corners=False, antialias=True)
+    if module(x).shape[-1] == 1:
+        raise ValueError("PyTorch 2.13 gives all rows of a picture of width 1 the numbers of the first")
+    return module
 
 
 @operator(smooth=True)
