@@ -7,7 +7,7 @@ a position that does not exist, or a touched unit.
 from faltung.graph import Graph
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
-from faltung.relation import Along, AxisWise, Relation, Reshape, matching_axes, transposed, whole
+from faltung.relation import Along, AxisWise, Relation, Reshape, matching_axes, whole
 
 
 def untouched(graph: Graph) -> dict[str, tuple[IntervalSet, ...]]:
@@ -63,4 +63,4 @@ def _touching(source: Along, clean: IntervalSet, inputs: int) -> IntervalSet:
         reach = max((abs(edge) for bounds in taps for edge in (bounds[0], bounds[-1])), default=0)
         reach += 2 * abs(source.reads.stride) + source.reads.period
     beyond = IntervalSet.of([(-reach, 0), (inputs, inputs + reach)])
-    return transposed(source.reads).inputs_of(clean.complement(0, inputs) | beyond)
+    return source.reads.transpose().inputs_of(clean.complement(0, inputs) | beyond)

@@ -43,6 +43,11 @@ class IntervalSet:
         """Return the set of the given integers."""
         return cls.of((point, point + 1) for point in points)
 
+    @classmethod
+    def one(cls, point: int) -> "IntervalSet":
+        """Return the set of a single integer."""
+        return cls(((point, point + 1),))
+
     def __contains__(self, point: int) -> bool:
         place = bisect_right(self.intervals, point, key=lambda interval: interval[0])
         return place > 0 and point < self.intervals[place - 1][1]
@@ -63,17 +68,21 @@ class IntervalSet:
         return IntervalSet.of(self.intervals + other.intervals)
 
     def __and__(self, other: "IntervalSet") -> "IntervalSet":
+        if len(self.intervals) == len(other.intervals) == 1:  # the common case
+            (mine,), (theirs,) = self.intervals, other.intervals
+            start, stop = max(mine[0], theirs[0]), min(mine[1], theirs[1])
+            return IntervalSet(((start, stop),)) if start < stop else IntervalSet()
         common: list[tuple[int, int]] = []
-        mine, theirs = iter(self.intervals), iter(other.intervals)
-        a, b = next(mine, None), next(theirs, None)
+        ours, others = iter(self.intervals), iter(other.intervals)
+        a, b = next(ours, None), next(others, None)
         while a is not None and b is not None:
             start, stop = max(a[0], b[0]), min(a[1], b[1])
             if start < stop:
                 common.append((start, stop))
             if a[1] < b[1]:
-                a = next(mine, None)
+                a = next(ours, None)
             else:
-                b = next(theirs, None)
+                b = next(others, None)
         return IntervalSet(tuple(common))
 
     def __sub__(self, other: "IntervalSet") -> "IntervalSet":
@@ -119,6 +128,9 @@ class IntervalSet:
         ValueError
             If the set is empty.
         """
+        if len(self.intervals) == 1:
+            ((start, stop),) = self.intervals
+            return min(max(point, start), stop - 1)
         place = bisect_right(self.intervals, point, key=lambda interval: interval[0])
         around = self.intervals[max(place - 1, 0) : place + 1]
         return min(

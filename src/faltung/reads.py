@@ -15,6 +15,7 @@ range that really exists (padding carries no information). Standard library only
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd, lcm
 
 from faltung.errors import FaltungError
@@ -130,6 +131,10 @@ class Reads:
         >>> Reads(2, [range(3)]).transpose()                # the transposed convolution with k=3, s=2
         Reads(stride=1, taps=[[-1..0], [0]])
         """
+        return self._transposed
+
+    @cached_property
+    def _transposed(self) -> "Reads":
         sign = 1 if self.stride > 0 else -1
         step = abs(self.stride)
         phases: list[list[tuple[int, int]]] = [[] for _ in range(step)]

@@ -201,9 +201,11 @@ def nearest_places(products: Iterable[Product], places: Sequence[int]) -> tuple[
     def gaps(candidate: tuple[int, ...]) -> list[int]:
         return [abs(a - b) for a, b in zip(candidate, places, strict=True)]
 
-    candidates = (
+    candidates = [
         tuple(members.nearest(place) for members, place in zip(factors, places, strict=True)) for factors in products
-    )
+    ]
+    if len(candidates) == 1:
+        return candidates[0]
     return min(candidates, key=lambda candidate: (max(gaps(candidate), default=0), sum(gaps(candidate)), candidate))
 
 

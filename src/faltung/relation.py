@@ -87,7 +87,7 @@ class AxisWise:
         """Return what the units read; see `Relation`."""
         for factors in products:
             yield tuple(
-                source.reads.inputs_of(factors[source.axis])
+                (factors[source.axis] if source.reads is SAME else source.reads.inputs_of(factors[source.axis]))
                 if isinstance(source, Along)
                 else source.places
                 if isinstance(source, Only)
@@ -101,7 +101,9 @@ class AxisWise:
             found = [whole(size) for size in outputs]
             for source, members in zip(self.sources, factors, strict=True):
                 if isinstance(source, Along):
-                    found[source.axis] = transposed(source.reads).inputs_of(members)
+                    found[source.axis] = (
+                        members if source.reads is SAME else source.reads.transpose().inputs_of(members)
+                    )
                 elif isinstance(source, Only) and not source.places & members:
                     break
             else:
@@ -194,12 +196,6 @@ def clipped(products: Iterable[Product], shape: Sequence[int]) -> list[Product]:
         tuple(members.clip(0, size) for members, size in zip(factors, shape, strict=True)) for factors in products
     )
     return [factors for factors in inside if all(factors)]
-
-
-@lru_cache(maxsize=4096)
-def transposed(relation: AxisReads) -> AxisReads:
-    """Return `relation.transpose()`, remembered: layers of a network repeat."""
-    return relation.transpose()
 
 
 @lru_cache(maxsize=4096)

@@ -147,7 +147,7 @@ def _path(
             if shared:
                 middle = [(read_axis[0] + read_axis[-1]) // 2 for read_axis in _bounds(read)]
                 places = nearest_places(shared, middle)
-                here, current = tuple(IntervalSet.points([place]) for place in places), edge.source
+                here, current = tuple(map(IntervalSet.one, places)), edge.source
                 told = zip(graph.map(current).axes, places, graph.map(current).shape, strict=True)
                 shown = ("c",) if "c" in unit else ()
                 steps.append(Step(current, {a: place for a, place, _ in told if a in shown or a not in ANY}))

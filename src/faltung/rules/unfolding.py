@@ -8,7 +8,7 @@ from itertools import product
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
 from faltung.region import Product
-from faltung.relation import Along, AxisWise, InTurn, Reshape, Shape, transposed
+from faltung.relation import Along, AxisWise, InTurn, Reshape, Shape
 from faltung.rules.axes import along, following
 from faltung.rules.table import Call, Readings, axis, per_axis, rule
 
@@ -83,7 +83,7 @@ def _turned(relation: AxisWise) -> AxisWise:
     """Return a relation in which every axis follows one of its own, read backwards."""
     pairs = [(source, number) for number, source in enumerate(relation.sources) if isinstance(source, Along)]
     pairs.sort(key=lambda pair: pair[0].axis)
-    return AxisWise(tuple(Along(number, transposed(source.reads)) for source, number in pairs))
+    return AxisWise(tuple(Along(number, source.reads.transpose()) for source, number in pairs))
 
 
 @rule("pixel_shuffle")
