@@ -11,6 +11,7 @@ from faltung.graph import ANY, Graph
 from faltung.intervals import IntervalSet
 from faltung.lattice import Entry, Lattices
 from faltung.reads import Reads
+from faltung.region import Region
 from faltung.relation import Along, Only, whole
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class _Maker:
         self.shape = tuple(graph.maps[lattices.input].shape[place] for place in self.shown) if graph.maps else ()
         self.clean = untouched(graph) if graph.maps else {}
         self.complete: set[str] = set()
+        self._walked: tuple[str, Region] = ("", Region((), (), ()))
 
     def row(self, name: str) -> Row:
         """Return the row of a layer."""
@@ -222,7 +224,8 @@ class _Maker:
             elif isinstance(entry, Only):
                 fields.append((len(entry.places.bounds),) * 2)
             else:
-                fields.append(self._measured(name, place))
+                field = len(self._middle(name).box[self.graph.maps[self.lattices.input].axes[place]]) or None
+                fields.append((field, field))
         largest = tuple(most for _, most in fields)
         return Row(
             name,
@@ -245,21 +248,17 @@ class _Maker:
             return reads.taps[0].bounds.start if reads.taps[0] else None
         return entry.places.bounds.start if isinstance(entry, Only) and entry.places else None
 
-    def _measured(self, name: str, place: int) -> tuple[int | None, int | None]:
-        """Return the size of the middle unit's field along an axis that follows no period."""
-        box = self._middle(name).get(place)
-        return (box, box)
-
-    def _middle(self, name: str) -> dict[int, int]:
-        middle = tuple(IntervalSet.points([size // 2]) for size in self.graph.maps[name].shape)
-        read = self.graph.read_by([middle], name).get(self.lattices.input, [])
-        if not read:
-            return {}
-        return {
-            place: max(factors[place].bounds.stop for factors in read)
-            - min(factors[place].bounds.start for factors in read)
-            for place in self.shown
-        }
+    def _middle(self, name: str) -> Region:
+        """Return what the middle unit of a layer reads, whatever its channel: it stands for all, without a period."""
+        if self._walked[0] != name:
+            here = self.graph.maps[name]
+            middle = tuple(
+                whole(size) if axis in ANY else IntervalSet.one(size // 2)
+                for axis, size in zip(here.axes, here.shape, strict=True)
+            )
+            read = self.graph.read_by([middle], name).get(self.lattices.input, [])
+            self._walked = (name, self.graph.region(self.lattices.input, read, self.names))
+        return self._walked[1]
 
     def _share_read(self, name: str, entries: list[Entry]) -> float | None:
         if self.lattices.boxes[name]:
@@ -276,12 +275,7 @@ class _Maker:
                 return prod(shares)
         if not self.graph.maps:
             return None
-        middle = tuple(
-            IntervalSet.points([size // 2]) if axis not in ANY else whole(size)
-            for axis, size in zip(self.graph.maps[name].axes, self.graph.maps[name].shape, strict=True)
-        )
-        read = self.graph.read_by([middle], name).get(self.lattices.input, [])
-        region = self.graph.region(self.lattices.input, read, self.names)
+        region = self._middle(name)
         return region.size / prod(len(box) for box in region.box.values()) if region else 1.0
 
     def _share_of_picture(self, fields: Numbers) -> float | None:
