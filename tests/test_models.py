@@ -110,6 +110,22 @@ def test_the_command_says_that_it_runs_code(code, monkeypatch, capsys):
     assert said.out.startswith("No. 2 (y=0, x=0) reads 16 pixels: y 0..3 and x 0..3;")
 
 
+def test_effective_fields_from_the_command_line(code, monkeypatch, capsys):
+    """`faltung erf` measures a model and predicts a chain; the mass lies inside the theoretical field."""
+    for net, size in (("mynets.py:Net", "1x1x20x20"), ("conv k=3 s=2 p=1, conv k=3 p=1", "20x20")):
+        monkeypatch.setattr(
+            sys,
+            "argv",
+            ["faltung", "erf", net, "--input", size, "--unit", "y=5,x=5", "--n", "4", "--json", "--plot", "e.png"],
+        )
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        answer = json.loads(capsys.readouterr().out)
+        assert not left.value.code
+        assert answer["field"]["box"] == {"y": [7, 13], "x": [7, 13]}
+        assert (code / "e.png").stat().st_size > 1000
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -18,6 +18,7 @@ from faltung.errors import FaltungError
 from faltung.words import count
 
 if TYPE_CHECKING:
+    from faltung.effective import EffectiveField
     from faltung.network import Network
     from faltung.region import Region
     from faltung.verdict import Verdict
@@ -186,6 +187,45 @@ def field(
 
 
 @app.command()
+def erf(
+    net: Net,
+    unit: Unit,
+    size: Input = None,
+    layer: LayerName = None,
+    weights: Weights = None,
+    samples: Annotated[
+        int, typer.Option("--n", help="Random inputs to average over; 0 predicts.")
+    ] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    unknown: Unknown = "refuse",
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the effective receptive field of a unit: how strongly it depends on each pixel."""
+    from faltung import models
+    from faltung.effective import effective_receptive_field, predicted_receptive_field
+
+    asked = inputs.unit(unit)
+    if samples == 0 or not models.is_reference(net):
+        network = _network(net, size, weights, unknown, exact=False)
+        with _progress().status("counting paths"):
+            found = predicted_receptive_field(network, unit=asked, layer=layer)
+    else:
+        import torch
+
+        model, shapes = _model(net, size, weights), inputs.shapes(size or "")
+        with _progress().status(f"averaging over {samples} inputs"):
+            found = effective_receptive_field(
+                model, unit=asked, layer=layer, example=torch.zeros(shapes[0]), n=samples, seed=seed, unknown=unknown
+            )
+    if plot is not None:
+        from faltung import draw
+
+        _save(lambda: draw.effective(found, title=f"{found.layer} of {net}"), plot)
+    _answer(found, as_json)
+
+
+@app.command()
 def table(
     net: Net,
     size: Input = None,
@@ -210,15 +250,22 @@ def _network(net: str, size: str | None, weights: Path | None, unknown: str, exa
     if not models.is_reference(net):
         network = faltung.parse(net)
         return network if size is None else network.at(**inputs.size(size))
-    if size is None and not net.endswith(".pt2"):
-        raise FaltungError(f"{net} is a model and needs the shape of its input, such as --input 1x3x224x224")
-    if not net.endswith(".pt2"):
-        _progress().print(f"running the code of {net.rpartition(':')[0]}", soft_wrap=True)
-    model = models.load(net, weights)
+    model = _model(net, size, weights)
     import torch
 
     examples = [] if size is None or net.endswith(".pt2") else [torch.zeros(shape) for shape in inputs.shapes(size)]
     return faltung.capture(model, *examples, unknown=unknown, exact_weights=exact)
+
+
+def _model(net: str, size: str | None, weights: Path | None) -> Any:
+    """Return the model that a reference names, and say whose code is run."""
+    from faltung import models
+
+    if not net.endswith(".pt2"):
+        if size is None:
+            raise FaltungError(f"{net} is a model and needs the shape of its input, such as --input 1x3x224x224")
+        _progress().print(f"running the code of {net.rpartition(':')[0]}", soft_wrap=True)
+    return models.load(net, weights)
 
 
 def _plot_field(region: "Region", plot: Path | None, image: Path | None, title: str, pixel: Any = None) -> None:
@@ -232,7 +279,7 @@ def _plot_field(region: "Region", plot: Path | None, image: Path | None, title: 
         _save(lambda: draw.field(region, image=picture, pixel=pixel, title=title), plot)
 
 
-def _answer(answer: "Verdict", as_json: bool) -> None:
+def _answer(answer: "Verdict | EffectiveField", as_json: bool) -> None:
     if as_json:
         _print_json(answer.to_dict())
     else:
