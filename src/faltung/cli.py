@@ -193,9 +193,7 @@ def erf(
     size: Input = None,
     layer: LayerName = None,
     weights: Weights = None,
-    samples: Annotated[
-        int, typer.Option("--n", help="Random inputs to average over; 0 predicts.")
-    ] = 16,
+    samples: Annotated[int, typer.Option("--n", help="Random inputs to average over; 0 predicts.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
     unknown: Unknown = "refuse",
     plot: Plot = None,

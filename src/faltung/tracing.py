@@ -163,6 +163,15 @@ class _Builder:
     scopes: dict[str, str] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        signature = self.program.graph_signature  # it makes these anew at every access
+        self._learned: Mapping[str, str] = signature.inputs_to_parameters
+        self._kept: Mapping[str, str] = {
+            **self._learned,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+
     def network(self) -> Network:
         """Return the network of all nodes that depend on an input."""
         axes = AxisNames()
@@ -271,8 +280,8 @@ class _Builder:
             else:
                 given = node.kwargs.get(argument.name, argument.default_value)
             arguments[argument.name] = self._value(given)
-        learned = self.program.graph_signature.inputs_to_parameters
-        count = sum(argument.meta["val"].numel() for argument in node.all_input_nodes if argument.name in learned)
+        learned = (argument for argument in node.all_input_nodes if argument.name in self._learned)
+        count = sum(argument.meta["val"].numel() for argument in learned)
         return arguments, count
 
     def _value(self, given: Any) -> Any:
@@ -293,14 +302,8 @@ class _Builder:
         """Return a parameter, buffer or constant, or what is computed from such alone."""
         if node in self._known:
             return self._known[node]
-        signature = self.program.graph_signature
-        kept = {
-            **signature.inputs_to_parameters,
-            **signature.inputs_to_buffers,
-            **signature.inputs_to_lifted_tensor_constants,
-        }
         if node.op == "placeholder":
-            target = kept[node.name]
+            target = self._kept[node.name]
             state = self.program.state_dict if target in self.program.state_dict else self.program.constants
             found = state[target].detach().clone()  # what follows may write into it
         else:
