@@ -286,6 +286,17 @@ def test_exactly_zero_weights_can_count_as_unread():
         assert (gradient != 0).equal(torch.from_numpy(net.receptive_field(unit={"y": 4, "x": place}).mask()))
 
 
+def test_the_table_says_when_the_whole_picture_is_read():
+    """After a global mean every unit reads all that anyone reads: pixels that a stride skips are not among it."""
+    model = nn.Sequential(nn.Conv2d(1, 1, 1, stride=2), nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 1, 1))
+    rows = faltung.capture(model, torch.zeros(1, 1, 9, 9)).table().rows
+    assert [row.complete for row in rows] == [False, False, False, False]
+    assert rows[-1].read == pytest.approx(25 / 81)
+    model[0] = nn.Conv2d(1, 1, 3, stride=2, padding=1)
+    rows = faltung.capture(model, torch.zeros(1, 1, 9, 9)).table().rows
+    assert [row.complete for row in rows] == [False, False, True, True]
+
+
 def test_masks_applied_in_forward_are_followed():
     """Weights computed from parameters and buffers alone are numbers too."""
 

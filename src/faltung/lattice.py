@@ -94,7 +94,7 @@ class Lattices:
         if isinstance(relation, AxisWise):
             ways = [relation.sources[place] for place in followed]
             if not any(isinstance(way, Along) for way in ways):
-                return self._fixed(entry, axis, source, ways[0], inputs)
+                return self._fixed(entry, axis, source, ways[0])
             (way, *others) = ways
             if isinstance(entry, Along) and isinstance(way, Along) and not others:
                 outer, inner = _periodic(way.reads), _periodic(entry.reads)
@@ -106,11 +106,10 @@ class Lattices:
             return _reshaped(entry, followed, inputs, outputs)
         return Irregular(frozenset(range(len(outputs))))
 
-    def _fixed(self, entry: Entry, axis: int, source: str, way: object, inputs: Shape) -> Only:
+    def _fixed(self, entry: Entry, axis: int, source: str, way: object) -> Only:
         """Return what is read when every output reads the same places of the axes that matter."""
-        if isinstance(entry, Along):
-            places = way.places if isinstance(way, Only) else whole(inputs[entry.axis])
-            return Only(entry.reads.inputs_of(places).clip(0, self.graph.maps[self.input].shape[axis]))
+        if isinstance(entry, Along) and isinstance(way, Only):
+            return Only(entry.reads.inputs_of(way.places).clip(0, self.graph.maps[self.input].shape[axis]))
         return Only(self.coverage(source)[axis])
 
     def coverage(self, layer: str) -> tuple[IntervalSet, ...]:

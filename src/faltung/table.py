@@ -297,7 +297,7 @@ class _Maker:
         for entry, size in zip(entries, self.shape, strict=True):
             if isinstance(entry, Only) and len(entry.places) == size:
                 continue
-            if not isinstance(entry, Along) or not isinstance(entry.reads, Reads):
+            if not isinstance(entry, Along) or not isinstance(entry.reads, Reads) or not all(entry.reads.taps):
                 return False
             ends = (0, here.shape[entry.axis] - 1)  # unclipped they read no less than they do
             if not all(whole(size).issubset(entry.reads.inputs_of(IntervalSet.points([end]))) for end in ends):
