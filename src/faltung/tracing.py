@@ -132,6 +132,8 @@ def _overwritten_and_read(program: "ExportedProgram") -> bool:
             if owner in changed and argument not in changed[owner]:
                 return True
         family[node] = node
+        if node.target is getitem:  # one of several views, such as those of split
+            family[node] = family.get(node.args[0], node.args[0])
         if schema is None:
             continue
         for position, argument in enumerate(schema.arguments):
