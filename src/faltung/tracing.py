@@ -19,7 +19,8 @@ from faltung.errors import FaltungError
 from faltung.graph import INPUT, Edge, FeatureMap, Layer
 from faltung.network import Network
 from faltung.relation import AxisWise
-from faltung.rules.table import RULES, Call, Rule, Tensor, UnknownOperator, broadcast, everything
+from faltung.rules.lookup import TAKE_NUMBERS, described, rule_of
+from faltung.rules.table import Call, Rule, Tensor, UnknownOperator, everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,17 +231,16 @@ class _Builder:
         operator = target._schema.name.removeprefix("aten::").rstrip("_")
         arguments, parameters = self._arguments(asked)
         call = Call(operator, arguments, _shape(node), output, self.exact_weights)
-        edges, unknown = self._edges(call, _rule_of(target, operator), title)
+        edges, unknown = self._edges(call, rule_of(target, operator), title)
         if not edges:
             return None
-        return Layer(title, _described(call), edges, self._passes(edges, call.shape), parameters, unknown)
+        return Layer(title, described(call), edges, self._passes(edges, call.shape), parameters, unknown)
 
     def _refuse_numbers(self, node: "Node") -> None:
         """Refuse a number taken out of the data: what depends on it cannot be followed."""
-        name = getattr(getattr(node.target, "_schema", None), "name", "")
-        takes = name in ("aten::item", "aten::_local_scalar_dense", "aten::nonzero", "aten::unique")
-        if takes and any(argument in self.names for argument in node.all_input_nodes):
-            raise UnknownOperator(name.removeprefix("aten::"), node.name, "it takes a number out of the data")
+        name = getattr(getattr(node.target, "_schema", None), "name", "").removeprefix("aten::")
+        if name in TAKE_NUMBERS and any(argument in self.names for argument in node.all_input_nodes):
+            raise UnknownOperator(name, node.name, "it takes a number out of the data")
 
     def _edges(self, call: Call, rule: Rule | None, title: str) -> tuple[tuple[Edge, ...], str]:
         tensors = dict(call.tensors())
@@ -353,45 +353,6 @@ def _labelled(key: str, path: str) -> str:
     """Return a module's path with the number of the call, where it is called more than once."""
     _, at, number = key.rpartition("@")
     return f"{path}@{number}" if at and number.isdecimal() else path
-
-
-def _rule_of(target: Any, operator: str) -> Rule | None:
-    if operator in RULES:
-        return RULES[operator]
-    import torch
-
-    functional = getattr(torch.ops.aten, operator, None)
-    overloads = [target, *([getattr(functional, name) for name in functional.overloads()] if functional else [])]
-    if any(torch.Tag.pointwise in overload.tags for overload in overloads):
-        return _pointwise
-    return None
-
-
-def _pointwise(call: Call) -> Mapping[Any, Any]:
-    call.skip_rest()
-    return {name: broadcast(tensor.shape, call.shape) for name, tensor in call.tensors()}
-
-
-def _described(call: Call) -> str:
-    """Return the operator with the numbers of its window."""
-    given = call.arguments
-    weight = given.get("weight")
-    words = [call.operator]
-    kernel = weight.shape[2:] if isinstance(weight, Tensor) and "stride" in given else given.get("kernel_size")
-    for letter, value, usual in (
-        ("k", kernel, None),
-        ("s", given.get("stride"), 1),
-        ("p", given.get("padding"), 0),
-        ("d", given.get("dilation"), 1),
-        ("g", given.get("groups"), 1),
-    ):
-        entries = list(value) if isinstance(value, list | tuple) else [value]
-        if value is None or not entries or ("k" not in "".join(words) and letter != "k" and kernel is None):
-            continue
-        if all(entry == usual for entry in entries):
-            continue
-        words.append(f"{letter}={entries[0] if len(set(entries)) == 1 else 'x'.join(map(str, entries))}")
-    return " ".join(words)
 
 
 def _is_tensor(node: "Node") -> bool:

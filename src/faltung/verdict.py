@@ -148,9 +148,9 @@ def _path(
                 middle = [(read_axis[0] + read_axis[-1]) // 2 for read_axis in _bounds(read)]
                 places = nearest_places(shared, middle)
                 here, current = tuple(map(IntervalSet.one, places)), edge.source
-                told = zip(graph.map(current).axes, places, graph.map(current).shape, strict=True)
-                shown = ("c",) if "c" in unit else ()
-                steps.append(Step(current, {a: place for a, place, _ in told if a in shown or a not in ANY}))
+                shown = graph.shown_axes(current, channels="c" in unit)
+                told = zip(graph.map(current).axes, places, strict=True)
+                steps.append(Step(current, {axis: place for axis, place in told if axis in shown}))
                 break
         else:
             raise AssertionError("a unit that reads a pixel reads it through one of its sources")
