@@ -15,7 +15,7 @@ from torch.nn import functional
 
 import faltung
 from faltung import FaltungError, draw, effective_receptive_field
-from faltung.effective import EffectiveField, path_counts, predicted_receptive_field
+from faltung.effective import EffectiveField, gradient, path_counts, predicted_receptive_field
 from tests.strategies import chains, nan_poisoned
 
 EXAMPLE = torch.zeros(1, 3, 20, 24)
@@ -393,7 +393,7 @@ def test_a_field_tells_itself():
 def test_a_gradient_outside_the_theory_is_a_defect(monkeypatch):
     """Were the theoretical field too small, the answer would not be given."""
     narrow = faltung.capture(nn.Conv2d(3, 4, 1), EXAMPLE)
-    monkeypatch.setattr(faltung, "capture", lambda *_inputs, **_settings: narrow)
+    monkeypatch.setattr(gradient, "capture", lambda *_inputs, **_settings: narrow)
     with pytest.raises(RuntimeError, match=r"gradient at 8 pixels outside its theoretical field .* please report it"):
         effective_receptive_field(nn.Conv2d(3, 4, 3, padding=1), unit={"y": 3, "x": 3}, example=EXAMPLE)
 
