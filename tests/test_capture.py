@@ -244,6 +244,14 @@ def test_rules_of_ones_own(monkeypatch):
 
     faltung.register_rule("faltung_tests::mirror", mirror)
     assert faltung.capture(model, x).receptive_field(unit={"x": 2}).box == {"x": range(2, 3)}
+
+    def forgetful(call):
+        assert call["axis"] == len(call.shape_of("x")) - 4
+        return {}
+
+    faltung.register_rule("faltung_tests::mirror", forgetful)
+    with pytest.raises(UnknownOperator, match="its rule does not read x"):  # looked at, and left out of the readings
+        faltung.capture(model, x)
     with pytest.raises(FaltungError, match="must be a function of a Call, not int"):
         faltung.register_rule("faltung_tests::mirror", 3)
     RULES.pop("faltung_tests::mirror")
@@ -321,6 +329,16 @@ def test_masks_applied_in_forward_are_followed():
     assert [place["x"] for place in net.receptive_field(unit={"x": 4})] == [2, 4]
     with pytest.raises(FaltungError, match=r"^layer conv1d: exact_weights needs the numbers of its weights"):
         faltung.capture(Masked().to("meta"), torch.zeros(1, 1, 9, device="meta"), exact_weights=True)
+
+
+def test_numbers_that_vary_are_not_taken_for_constants():
+    """Indices drawn at random, or made from the input's shape, are not known: all that they may choose is read."""
+    chosen = faltung.capture(lambda x: x[:, :, torch.randint(0, 9, (4,))], torch.zeros(1, 1, 9))
+    assert chosen.receptive_field(unit={"x": 0}).size == 9
+    made = faltung.capture(lambda x: x.index_select(2, torch.zeros_like(x[0, 0, :3]).long()), torch.zeros(1, 1, 9))
+    assert made.receptive_field(unit={"x": 0}).size == 9
+    fixed = faltung.capture(lambda x: x.index_select(2, torch.arange(3) * 2), torch.zeros(1, 1, 9))
+    assert [place["x"] for place in fixed.receptive_field(unit={"x": 1})] == [2]
 
 
 def test_windows_of_a_picture_keep_their_axes():

@@ -152,21 +152,6 @@ class InTurn:
         return products
 
 
-@dataclass(frozen=True)
-class Transposed:
-    """A relation read backwards: its outputs become inputs."""
-
-    relation: Relation
-
-    def inputs_of(self, products: Sequence[Product], inputs: Shape, outputs: Shape) -> Iterable[Product]:
-        """Return what the units read; see `Relation`."""
-        return self.relation.outputs_of(products, outputs, inputs)
-
-    def outputs_of(self, products: Sequence[Product], inputs: Shape, outputs: Shape) -> Iterable[Product]:
-        """Return the units that read; see `Relation`."""
-        return self.relation.inputs_of(products, outputs, inputs)
-
-
 @dataclass(frozen=True, eq=False)
 class Moved:
     """Data moved by a table: output unit o (row-major) reads the input unit `sources[o]`, -1 for none.

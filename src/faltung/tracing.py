@@ -19,7 +19,7 @@ from faltung.errors import FaltungError
 from faltung.graph import INPUT, Edge, FeatureMap, Layer
 from faltung.network import Network
 from faltung.relation import AxisWise
-from faltung.rules.lookup import TAKE_NUMBERS, described, rule_of
+from faltung.rules.lookup import TAKE_NUMBERS, base_name, described, is_random, rule_of
 from faltung.rules.table import Call, Rule, Tensor, UnknownOperator, everything
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ class _Builder:
     """The layer of each node that depends on an input."""
     scopes: dict[str, str] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict)
+    _settled: dict[Any, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         signature = self.program.graph_signature  # it makes these anew at every access
@@ -180,7 +181,7 @@ class _Builder:
         axes = AxisNames()
         inputs = self._inputs()
         for node, name in inputs.items():
-            shape = tuple(node.meta["val"].shape)
+            shape = _shape(node)
             self.names[node], self.maps[name] = name, FeatureMap(axes.of_input(len(shape)), shape)
         titles = _Titles(node for node in self.program.graph.nodes if node.op == "call_function")
         for node in self.program.graph.nodes:
@@ -227,8 +228,8 @@ class _Builder:
             return None
         target = asked.target
         if not hasattr(target, "_schema"):
-            raise UnknownOperator(getattr(target, "__name__", str(target)), title)
-        operator = target._schema.name.removeprefix("aten::").rstrip("_")
+            raise UnknownOperator(base_name(target), title)
+        operator = base_name(target)
         arguments, parameters = self._arguments(asked)
         call = Call(operator, arguments, _shape(node), output, self.exact_weights)
         edges, unknown = self._edges(call, rule_of(target, operator), title)
@@ -238,7 +239,7 @@ class _Builder:
 
     def _refuse_numbers(self, node: "Node") -> None:
         """Refuse a number taken out of the data: what depends on it cannot be followed."""
-        name = getattr(getattr(node.target, "_schema", None), "name", "").removeprefix("aten::")
+        name = base_name(node.target)
         if name in TAKE_NUMBERS and any(argument in self.names for argument in node.all_input_nodes):
             raise UnknownOperator(name, node.name, "it takes a number out of the data")
 
@@ -255,10 +256,8 @@ class _Builder:
                 raise
             except FaltungError as error:
                 raise FaltungError(f"layer {title}: {error}") from None
-            told = {name if isinstance(name, str) else name[0] for name in readings}
-            unread = set(call.arguments) - call.seen - told
-            if unread:
-                raise UnknownOperator(call.operator, title, f"its rule does not read {', '.join(sorted(unread))}")
+            if untold := call.untold(readings):
+                raise UnknownOperator(call.operator, title, f"its rule does not read {', '.join(untold)}")
         edges = []
         for name, reading in readings.items():
             tensor = tensors.get(name)
@@ -297,8 +296,18 @@ class _Builder:
         return Tensor(tuple(value.shape), self.names.get(given, ""), self._numbers(given))
 
     def _numbers(self, node: "Node") -> "Callable[[], torch.Tensor] | None":
-        """Return what gives the numbers of a tensor that depends on no input; None where there are none."""
-        return None if node in self.names or node.meta["val"].is_meta else lambda: self._evaluated(node)
+        """Return what gives the numbers of a tensor, where they are the same in every run; else None."""
+        return (lambda: self._evaluated(node)) if self._fixed(node) else None
+
+    def _fixed(self, node: "Node") -> bool:
+        """Say whether a tensor is a parameter, buffer or constant, or computed from such alone and not drawn."""
+        if node not in self._settled:
+            if node.op == "placeholder":
+                known = node.name in self._kept
+            else:
+                known = not is_random(node.target) and all(map(self._fixed, node.all_input_nodes))
+            self._settled[node] = known and not getattr(node.meta.get("val"), "is_meta", False)
+        return self._settled[node]
 
     def _evaluated(self, node: "Node") -> Any:
         """Return a parameter, buffer or constant, or what is computed from such alone."""
@@ -363,5 +372,4 @@ def _shape(node: "Node") -> tuple[int, ...]:
     try:
         return tuple(int(size) for size in node.meta["val"].shape)
     except Exception:  # a size that torch.export knows only by a symbol
-        name = getattr(getattr(node.target, "_schema", None), "name", str(node.target)).removeprefix("aten::")
-        raise UnknownOperator(name, node.name, "the size of its output depends on the data") from None
+        raise UnknownOperator(base_name(node.target), node.name, "the size of its output depends on the data") from None

@@ -62,7 +62,7 @@ def _readings(call: Call, windows: list[AxisRule], outputs: int, group: int) -> 
     relations: tuple[Relation, ...] = (AxisWise((*batch, channels, *along)),)
     if call.exact_weights and not weight.source:
         if weight.values is None:
-            raise FaltungError("exact_weights needs the numbers of its weights, and they are on the meta device")
+            raise FaltungError("exact_weights needs the numbers of its weights: they are random, or on the meta device")
         relations = _of_nonzero_weights(call, windows, relations, batch)
     # the first axis of a dense weight is the output channel; that of a transposed one is not
     follows = Along(batched, SAME) if outputs == weight.shape[0] and "transpose" not in call.operator else Whole()

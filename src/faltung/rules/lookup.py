@@ -9,6 +9,20 @@ TAKE_NUMBERS = ("item", "_local_scalar_dense", "nonzero", "unique")
 """Operators that take numbers or sizes out of the data: nothing that depends on them can be followed."""
 
 
+def base_name(target: Any) -> str:
+    """Return an operator's name without overload, and without the underscore of its form in place."""
+    schema = getattr(target, "_schema", None)
+    name: str = getattr(target, "__name__", str(target)) if schema is None else schema.name.removeprefix("aten::")
+    return name if name.endswith("__") else name.removesuffix("_")
+
+
+def is_random(target: Any) -> bool:
+    """Say whether an operator draws its numbers anew in every run."""
+    import torch
+
+    return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
+
+
 def rule_of(target: Any, operator: str) -> Rule | None:
     """Return the rule of an operator; that of pointwise operators where PyTorch tags it as one, else None."""
     if operator in RULES:

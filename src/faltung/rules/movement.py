@@ -92,7 +92,7 @@ def _order(call: Call, rank: int) -> list[int]:
 @rule("expand", "expand_copy", "expand_as", "broadcast_to", "broadcast_tensors")
 def stretched(call: Call) -> Readings:
     """Axes of size 1 are repeated, new axes lead."""
-    call.skip("size", "implicit", "other")
+    call.skip("size", "implicit", "other", "tensors")  # each of several tensors is an output of its own
     if call.has("tensors"):
         return {("tensors", call.output): broadcast(call["tensors"][call.output].shape, call.shape)}
     return {"self": broadcast(call.shape_of("self"), call.shape)}
@@ -101,6 +101,7 @@ def stretched(call: Call) -> Readings:
 @rule("meshgrid")
 def grid(call: Call) -> Readings:
     """Output k holds tensor k along one axis: the k-th, but for the first two where indexing is 'xy'."""
+    call.skip("tensors")  # the others give their length alone
     number = call.output
     if call.get("indexing", "ij") == "xy" and number < 2 <= len(call.shape):
         number = 1 - number

@@ -31,6 +31,7 @@ def batch_norm(call: Call) -> Readings:
     if call.output == 0:
         running = () if shared else ("running_mean", "running_var")
         return {"input": reduced(shape, shared), **_given(call, ("weight", "bias", *running), CHANNEL)}
+    call.skip("input")  # without training its statistics are not taken
     updated = {3: ("running_mean",), 4: ("running_var",)}.get(call.output, ())
     own: Found = {"input": reduced(shape, shared, keepdim=False)} if shared else {}
     return {**own, **_given(call, updated, AxisWise.same(1))}

@@ -56,6 +56,7 @@ class Call:
     exact_weights: bool = False
     """Taps and channels whose weights are exactly zero count as not read."""
     seen: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
 
     def __getitem__(self, name: str) -> Any:
         self.seen.add(name)
@@ -71,12 +72,13 @@ class Call:
         return name in self.arguments
 
     def skip(self, *names: str) -> None:
-        """Note that arguments do not matter to what is read."""
+        """Note that arguments do not matter to what is read; of a tensor, that none of its numbers is read."""
         self.seen.update(names)
+        self.skipped.update(names)
 
     def skip_rest(self) -> None:
         """Note that no other argument matters to what is read."""
-        self.seen.update(self.arguments)
+        self.skip(*self.arguments)
 
     def shape_of(self, name: str) -> Shape:
         """Return the shape of a tensor argument."""
@@ -93,6 +95,16 @@ class Call:
                 for number, entry in enumerate(value):
                     if isinstance(entry, Tensor):
                         yield (name, number), entry
+
+    def untold(self, readings: Readings) -> list[str]:
+        """Return the arguments that a rule has neither looked at nor skipped, and the read tensors it leaves out."""
+        told = {name if isinstance(name, str) else name[0] for name in readings}
+        forgotten = {
+            name if isinstance(name, str) else name[0]
+            for name, tensor in self.tensors()
+            if tensor.source and name not in readings
+        }
+        return sorted((set(self.arguments) - self.seen - told) | (forgotten - self.skipped))
 
 
 Rule = Callable[[Call], Readings]

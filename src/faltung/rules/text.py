@@ -15,15 +15,12 @@ class Operator:
 
     Parameters
     ----------
-    summary : str
-        What it is, for help texts.
     defaults : mapping of str to int, str or None
         Each key with its default; None where it must be given; a str names the key it takes after.
     row : callable
         Takes the keys of one axis and returns the AxisRule.
     """
 
-    summary: str
     defaults: Mapping[str, int | str | None]
     row: Callable[..., AxisRule]
 
@@ -58,11 +55,11 @@ def transposed_convolution(k: int, s: int, d: int, p: Padding, op: int) -> AxisR
 
 
 OPERATORS: Mapping[str, Operator] = {
-    "conv": Operator("convolution", {"k": None, "s": 1, "d": 1, "p": 0}, convolution),
-    "maxpool": Operator("max pooling", {"k": None, "s": "k", "d": 1, "p": 0, "ceil": 0}, pooling),
-    "avgpool": Operator("average pooling", {"k": None, "s": "k", "p": 0, "ceil": 0}, average_pooling),
-    "tconv": Operator("transposed convolution", {"k": None, "s": 1, "d": 1, "p": 0, "op": 0}, transposed_convolution),
-    "upsample": Operator("nearest-neighbour upsampling", {"s": None}, lambda s: NearestUpsampling(s)),
+    "conv": Operator({"k": None, "s": 1, "d": 1, "p": 0}, convolution),
+    "maxpool": Operator({"k": None, "s": "k", "d": 1, "p": 0, "ceil": 0}, pooling),
+    "avgpool": Operator({"k": None, "s": "k", "p": 0, "ceil": 0}, average_pooling),
+    "tconv": Operator({"k": None, "s": 1, "d": 1, "p": 0, "op": 0}, transposed_convolution),
+    "upsample": Operator({"s": None}, lambda s: NearestUpsampling(s)),
 }
 
 
