@@ -74,6 +74,13 @@ def test_pixelcnn_is_causal_row_by_row_and_has_its_blind_spot():
     assert {"y": 5, "x": 6} in field
 
 
+def test_a_layer_that_runs_ahead_is_not_causal():
+    """Units that move by two pixels overtake their own place, though none of their taps looks forward."""
+    answer = faltung.parse("conv k=1 s=2 p=0+9").at(x=10).is_causal()
+    assert not answer
+    assert answer.path[-1].unit["x"] == 2 * answer.path[0].unit["x"]
+
+
 def test_wavenet_is_causal():
     """Dilated convolutions padded on the left alone read the past: 2^10 samples of it."""
 

@@ -81,7 +81,9 @@ def is_causal(
     if len(axes) == 1 and isinstance(entry, Along) and isinstance(entry.reads, Reads):
         # the unbounded network reads more than the real one, so that what it does not read settles the matter
         reads = entry.reads
-        if all(not taps or taps.bounds[-1] <= phase for phase, taps in enumerate(reads.taps)):
+        if reads.stride == reads.period and all(
+            not taps or taps.bounds[-1] <= phase for phase, taps in enumerate(reads.taps)
+        ):
             return Causality(name, axes)
     shape = tuple(here.shape[here.axes.index(one)] for one in axes)
     if prod(shape) > MOST_UNITS:

@@ -208,6 +208,8 @@ def erf(
         network = _network(net, size, weights, unknown, exact=False)
         with _progress().status("counting paths"):
             found = predicted_receptive_field(network, unit=asked, layer=layer)
+    elif net.endswith(".pt2"):
+        raise FaltungError(f"{net} is an exported program, whose gradients are not measured; predict with --n 0")
     else:
         import torch
 
@@ -246,12 +248,15 @@ def _network(net: str, size: str | None, weights: Path | None, unknown: str, exa
     from faltung import models
 
     if not models.is_reference(net):
+        if weights is not None or exact:
+            option = "--exact-weights" if weights is None else f"--weights {weights}"
+            raise FaltungError(f"{option} is for models, and {net!r} describes layers without weights")
         network = faltung.parse(net)
         return network if size is None else network.at(**inputs.size(size))
     model = _model(net, size, weights)
     import torch
 
-    examples = [] if size is None or net.endswith(".pt2") else [torch.zeros(shape) for shape in inputs.shapes(size)]
+    examples = [] if size is None else [torch.zeros(shape) for shape in inputs.shapes(size)]
     return faltung.capture(model, *examples, unknown=unknown, exact_weights=exact)
 
 
@@ -259,6 +264,8 @@ def _model(net: str, size: str | None, weights: Path | None) -> Any:
     """Return the model that a reference names, and say whose code is run."""
     from faltung import models
 
+    if net.endswith(".pt2") and size is not None:
+        raise FaltungError(f"{net} is an exported program and has its input's shape; leave out --input {size}")
     if not net.endswith(".pt2"):
         if size is None:
             raise FaltungError(f"{net} is a model and needs the shape of its input, such as --input 1x3x224x224")

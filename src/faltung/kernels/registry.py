@@ -7,64 +7,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from faltung.errors import FaltungError, UnknownName
-from faltung.kernels.derivatives import (
-    central_difference_x,
-    central_difference_y,
-    forward_difference_x,
-    forward_difference_y,
-    gaussian_derivative,
-    prewitt_x,
-    prewitt_y,
-    roberts_antidiagonal,
-    roberts_diagonal,
-    scharr_x,
-    scharr_y,
-    sobel_x,
-    sobel_y,
-)
-from faltung.kernels.detail import emboss, sharpen, unsharp
-from faltung.kernels.laplacians import (
-    difference_of_gaussians,
-    laplacian_4,
-    laplacian_8,
-    laplacian_of_gaussian,
-)
-from faltung.kernels.smoothing import binomial, box, gaussian, identity, motion
-from faltung.kernels.waves import gabor
+from faltung.kernels import derivatives, detail, laplacians, smoothing, waves
 
 _Builder = Callable[..., NDArray[Any]]
 
 _BUILDERS: dict[str, _Builder] = {
-    builder.__name__.replace("_", "-"): builder
-    for builder in (
-        identity,
-        box,
-        binomial,
-        gaussian,
-        motion,
-        central_difference_x,
-        central_difference_y,
-        forward_difference_x,
-        forward_difference_y,
-        sobel_x,
-        sobel_y,
-        scharr_x,
-        scharr_y,
-        prewitt_x,
-        prewitt_y,
-        roberts_diagonal,
-        roberts_antidiagonal,
-        gaussian_derivative,
-        laplacian_4,
-        laplacian_8,
-        laplacian_of_gaussian,
-        difference_of_gaussians,
-        sharpen,
-        unsharp,
-        emboss,
-        gabor,
-    )
+    name.replace("_", "-"): builder
+    for family in (smoothing, derivatives, laplacians, detail, waves)
+    for name, builder in vars(family).items()
+    if inspect.isfunction(builder) and builder.__module__ == family.__name__ and not name.startswith("_")
 }
+"""Every public function of the families, in the order in which they stand there."""
 
 
 def names() -> list[str]:
