@@ -100,6 +100,16 @@ def test_channels_are_an_axis():
     assert captured.projective_field(pixel={"c": 0, "y": 0, "x": 0}, channels=True).box["c"] == range(4)
 
 
+def test_pictures_of_a_batch_do_not_see_each_other():
+    """A unit of one picture reads no pixel of another, and the answer says so along the batch."""
+    net = faltung.capture(nn.Conv2d(1, 1, 3, padding=1), torch.zeros(2, 1, 5, 5))
+    verdict = net.sees(unit={"n": 0, "y": 2, "x": 2}, pixel={"n": 1, "y": 2, "x": 2})
+    assert not verdict
+    assert verdict.distance == {"n": 1, "y": 0, "x": 0}
+    assert "lies 1 step along n from the nearest, (n=0, y=2, x=2)" in str(verdict)
+    assert net.sees(unit={"y": 2, "x": 2}, pixel={"n": 1, "y": 2, "x": 2})
+
+
 def test_writing_in_place_through_a_view_is_followed():
     """x[:, 0] = 0 changes x under another name: the net after it does not read channel 0."""
 

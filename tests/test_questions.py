@@ -109,6 +109,13 @@ def test_running_sums_are_causal_and_attention_is_not():
     assert "Not causal along x: softmax at x=4 reads the input at x=8." in str(answer)
 
 
+def test_what_reads_nothing_of_an_input_is_causal():
+    """Of two inputs, one that a layer does not read cannot tell it the future."""
+    net = faltung.capture(lambda a, b: (a.softmax(-1), b.cumsum(-1)), torch.zeros(1, 1, 5), torch.zeros(1, 1, 5))
+    assert not net.is_causal(layer=net.outputs[0], input=0)
+    assert net.is_causal(layer=net.outputs[0], input=1)
+
+
 @pytest.mark.parametrize(
     ("axis", "text"),
     [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -77,8 +77,12 @@ def is_causal(
         sizes = here.shape[here.axes.index(one)], below.shape[below.axes.index(one)]
         if sizes[0] != sizes[1]:
             raise FaltungError(f"{name} has {sizes[0]} units along {one} and the input {sizes[1]}; they must be equal")
-    entry = Lattices(graph, source).entries[name][below.axes.index(axes[0])]
-    if len(axes) == 1 and isinstance(entry, Along) and isinstance(entry.reads, Reads):
+    entries = Lattices(graph, source).entries
+    if name not in entries:
+        return Causality(name, axes)
+    entry = entries[name][below.axes.index(axes[0])]
+    own_axis = isinstance(entry, Along) and entry.axis == here.axes.index(axes[0])
+    if len(axes) == 1 and own_axis and isinstance(entry, Along) and isinstance(entry.reads, Reads):
         # the unbounded network reads more than the real one, so that what it does not read settles the matter
         reads = entry.reads
         if reads.stride == reads.period and all(
@@ -108,7 +112,7 @@ def is_causal(
 
 def _middle_first(shape: tuple[int, ...]) -> Sequence[tuple[int, ...]]:
     """Return all places, those in the middle first: they have the widest fields."""
-    places = list(islice(product(*map(range, shape)), MOST_UNITS))
+    places = product(*map(range, shape))
     return sorted(places, key=lambda place: sum(abs(2 * p - size) / size for p, size in zip(place, shape, strict=True)))
 
 

@@ -14,7 +14,7 @@ def receptive_field(
     """
     name = graph.input(input)
     read = graph.read_by([graph.unit(unit, layer)], layer)
-    return graph.region(name, read.get(name, ()), graph.shown_axes(name, channels=channels))
+    return graph.region(name, read.get(name, ()), graph.shown_axes(name, "c" if channels else ""))
 
 
 def projective_field(
@@ -23,4 +23,4 @@ def projective_field(
     """Return the units of `layer` (the last where None) that read an input pixel: the relation transposed."""
     name, last = graph.input(input), graph.name(layer)
     readers = graph.readers_of([graph.unit(pixel, name)], name, last)
-    return graph.region(last, readers.get(last, ()), graph.shown_axes(last, channels=channels))
+    return graph.region(last, readers.get(last, ()), graph.shown_axes(last, "c" if channels else ""))

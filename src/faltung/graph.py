@@ -179,10 +179,9 @@ class Graph:
             [tuple(factors[place] for place in chosen) for factors in products],
         )
 
-    def shown_axes(self, name: str, *, channels: bool = False) -> tuple[str, ...]:
-        """Return the axes over which a layer's regions are told: all but the batch and, unasked, the channel."""
-        hidden = ("n",) if channels else ANY
-        return tuple(axis for axis in self.maps[name].axes if axis not in hidden)
+    def shown_axes(self, name: str, also: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return the axes over which a layer's regions are told: the batch and the channel only if asked for."""
+        return tuple(axis for axis in self.maps[name].axes if axis not in ANY or axis in also)
 
     def read_through(self, edge: Edge, products: Sequence[Product], layer: str) -> list[Product]:
         """Return the units of an edge's source that units of its layer read, clipped to the source."""

@@ -92,7 +92,8 @@ class Verdict:
             for axis, gap in self.distance.items()
             if gap
         ]
-        where = " and ".join(gaps) + (" of" if gaps[-1].endswith(("left", "right")) else "")
+        ending = " from" if "along" in gaps[-1] else " of" if gaps[-1].endswith(("left", "right")) else ""
+        where = " and ".join(gaps) + ending
         return f"pixel {name_unit(self.pixel)} lies {where} the nearest, {name_unit(self.nearest)}"
 
     def _depth(self) -> str:
@@ -122,7 +123,7 @@ def sees(graph: Graph, unit: Unit, pixel: Unit, layer: str | None = None, input:
     name, source = graph.name(layer), graph.input(input)
     asked, target = graph.unit(unit, layer), graph.unit(pixel, source)
     read = graph.read_by([asked], layer).get(source, [])
-    field = graph.region(source, read, graph.shown_axes(source, channels="c" in pixel))
+    field = graph.region(source, read, graph.shown_axes(source, pixel))
     unit = {axis: int(unit[axis]) for axis in graph.map(name).axes if axis in unit}
     pixel = {axis: int(pixel[axis]) for axis in graph.map(source).axes if axis in pixel}
     readers = graph.readers_of([target], source, name)
@@ -148,7 +149,7 @@ def _path(
                 middle = [(read_axis[0] + read_axis[-1]) // 2 for read_axis in _bounds(read)]
                 places = nearest_places(shared, middle)
                 here, current = tuple(map(IntervalSet.one, places)), edge.source
-                shown = graph.shown_axes(current, channels="c" in unit)
+                shown = graph.shown_axes(current, unit)
                 told = zip(graph.map(current).axes, places, strict=True)
                 steps.append(Step(current, {axis: place for axis, place in told if axis in shown}))
                 break
