@@ -321,6 +321,18 @@ class TestTable:
         assert (rows[3].smallest, rows[3].receptive_field) == ((13,), (14,))
         assert [row.border for row in rows] == [((0, 0),), ((3, 3),), ((6, 6),), ((13, 13),)]
 
+    @given(chains())
+    @settings(max_examples=200)
+    def test_complete_means_that_every_unit_reads_every_pixel(self, chain):
+        """The table calls a layer complete exactly if each of its units, asked one by one, reads the whole picture."""
+        net = bound(chain)
+        for row in net.table().rows[1:]:
+            everything = [
+                net.receptive_field(unit=named(net, place), layer=row.layer).mask().all()
+                for place in places(net.shape(row.layer))
+            ]
+            assert row.complete == all(everything)
+
     @given(st.lists(st.tuples(*[st.integers(1, 3)] * 3, *[st.integers(0, 3)] * 2), min_size=1, max_size=4))
     @settings(max_examples=200)
     def test_padding_touches_what_nan_in_the_padding_reaches(self, layers):

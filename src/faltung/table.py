@@ -1,5 +1,6 @@
 """The table of a network: what each layer is, how it lies over the picture, and how much of it its units read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -11,13 +12,16 @@ from faltung.graph import ANY, Graph
 from faltung.intervals import IntervalSet
 from faltung.lattice import Entry, Lattices
 from faltung.reads import Reads
-from faltung.region import Region
+from faltung.region import Product, Region
 from faltung.relation import Along, Only, whole
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 Numbers = tuple[int | None, ...]
+
+MOST_UNITS = 400
+"""How many units of a layer are looked at one by one to prove that all of them read the whole picture."""
 
 COLUMNS = {
     "layer": "left",
@@ -51,8 +55,7 @@ class Row:
         every unit reads the same.
     receptive_field, smallest : tuple of int or None
         Input pixels from the first to the last that an interior unit reads, holes counted in: the largest and the
-        smallest of the phases (with sizes and without a period: of all units along the axis). None where it is
-        not known before the network has sizes.
+        smallest of the phases; without a period, what the middle unit reads. None where that is nothing.
     start : tuple of int or None
         The first input position that unit 0 reads; negative in the padding, None where it reads nothing or follows
         no period.
@@ -64,7 +67,8 @@ class Row:
         Units at the near and at the far end of the layer's axis that padding has touched; None where the layer has
         no axis along this one.
     complete : bool
-        Every unit reads the whole picture already: the layers that follow can add no context.
+        Every unit reads the whole picture already: the layers that follow can add no context. It is said only
+        where it is proved.
     unknown : str
         The operator that was taken to read everything; empty for the others.
     """
@@ -290,7 +294,7 @@ class _Maker:
         return (clean.bounds.start, size - clean.bounds.stop) if clean else (size, size)
 
     def _complete(self, name: str, entries: list[Entry]) -> bool:
-        """Say whether every unit reads the whole picture; the corner units decide, where there is a lattice."""
+        """Say whether every unit reads the whole picture; False also where that would take too long to decide."""
         if not self.shape:
             return False
         here = self.graph.maps[name]
@@ -302,23 +306,49 @@ class _Maker:
             ends = (0, here.shape[entry.axis] - 1)  # unclipped they read no less than they do
             if not all(whole(size).issubset(entry.reads.inputs_of(IntervalSet.points([end]))) for end in ends):
                 return False
+        if not self.lattices.boxes[name] and prod(here.shape[place] for place in self._spatial(name)) > MOST_UNITS:
+            return False
         sources = {edge.source for edge in self.graph.hops(name)}
         if sources and sources <= self.complete:
             self.complete.add(name)
             return True
-        corners = product(
-            *(
-                (whole(size),) if axis in ANY else {IntervalSet.points([0]), IntervalSet.points([size - 1])}
-                for axis, size in zip(here.axes, here.shape, strict=True)
-            )
-        )
         everything = prod(self.shape)
-        for corner in corners:
-            read = self.graph.read_by([corner], name).get(self.lattices.input, [])
+        for unit in self._deciding(name):
+            read = self.graph.read_by([unit], name).get(self.lattices.input, [])
             if self.graph.region(self.lattices.input, read, self.names).size < everything:
                 return False
         self.complete.add(name)
         return True
+
+    def _spatial(self, name: str) -> list[int]:
+        return [place for place, axis in enumerate(self.graph.maps[name].axes) if axis not in ANY]
+
+    def _deciding(self, name: str) -> Iterable[Product]:
+        """Yield the units that decide whether all of a layer read the whole picture, any channel of each.
+
+        Where a unit reads a box, its axes may be looked at one by one; else each unit counts. Corners come first.
+        """
+        here = self.graph.maps[name]
+        axes = self._spatial(name)
+        ends_first = [_ends_first(here.shape[place]) for place in axes]
+        if self.lattices.boxes[name]:
+            chosen: Iterable[tuple[int, ...]] = (
+                tuple(place if axis == number else 0 for axis in range(len(axes)))
+                for number, places in enumerate(ends_first)
+                for place in places
+            )
+        else:
+            chosen = product(*ends_first)
+        everywhere = [whole(size) for size in here.shape]
+        for places in chosen:
+            unit = list(everywhere)
+            for axis, place in zip(axes, places, strict=True):
+                unit[axis] = IntervalSet.one(place)
+            yield tuple(unit)
+
+
+def _ends_first(size: int) -> list[int]:
+    return sorted(range(size), key=lambda place: min(place, size - 1 - place))
 
 
 def _percent(share: float | None) -> str:
