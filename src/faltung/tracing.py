@@ -293,7 +293,8 @@ class _Builder:
         value = given.meta.get("val")
         if not hasattr(value, "shape"):
             return value
-        return Tensor(tuple(value.shape), self.names.get(given, ""), self._numbers(given))
+        dtype = str(value.dtype).removeprefix("torch.")
+        return Tensor(tuple(value.shape), self.names.get(given, ""), dtype, self._numbers(given))
 
     def _numbers(self, node: "Node") -> "Callable[[], torch.Tensor] | None":
         """Return what gives the numbers of a tensor, where they are the same in every run; else None."""

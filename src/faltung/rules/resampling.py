@@ -4,12 +4,13 @@ Formulas: area_pixel_compute_scale, area_pixel_compute_source_index, guard_index
 PyTorch's aten/src/ATen/native/UpSample.h, and the antialiased windows of its cpu/UpSampleKernel.cpp. A neighbour
 counts even where its weight comes out as 0: it is loaded and multiplied. Where a position falls on a pixel exactly,
 rounding decides which neighbour of weight 0 that is. Nearest neighbours are found in float32 for every type, as
-PyTorch does; the others in float64, products and sums fused: in float32 such a neighbour may lie on the other side.
+PyTorch does; the others in float64 for float64 and in float32 for the rest, products and sums fused as the kernels
+for the CPU have them.
 """
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
@@ -61,6 +62,10 @@ class Interpolation:
     """An axis that keeps its size is copied."""
     doubles: bool = False
     """An axis of twice the size repeats every pixel, whatever scale factor is given."""
+
+    def of(self, dtype: str) -> "Interpolation":
+        """Return the way in the arithmetic that pixels of a dtype are resized in."""
+        return self if dtype == "float64" else replace(self, rounding=single)
 
     def scale(self, pixels: int, outputs: int, aligned: bool, factor: float | None) -> Fraction:
         """Return how many pixels lie from output to output."""
@@ -169,7 +174,7 @@ def interpolation(call: Call) -> Readings:
     """Every axis behind batch and channels is resized for itself."""
     name = "input" if call.has("input") else "self"
     pixels, outputs = call.shape_of(name)[2:], call.shape[2:]
-    how = OPERATORS["".join(call.operator.split(f"{len(pixels)}d"))]
+    how = OPERATORS["".join(call.operator.split(f"{len(pixels)}d"))].of(call[name].dtype)
     call.skip("output_size")  # known from the shape of the output
     aligned = bool(call.get("align_corners", False))
     ways = []

@@ -27,10 +27,11 @@ class UnknownOperator(FaltungError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor argument of a call: its shape, and where it comes from (empty for parameters and constants)."""
+    """A tensor argument of a call: its shape and dtype, and its source (empty for parameters and constants)."""
 
     shape: Shape
     source: str = ""
+    dtype: str = "float32"
     values: Callable[[], Any] | None = None
     """Gives the numbers of a parameter or constant, to those who must know them; None for what is computed."""
 
