@@ -7,7 +7,7 @@ a position that does not exist, or a touched unit.
 from faltung.graph import Graph
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
-from faltung.relation import Along, AxisWise, Relation, Reshape, matching_axes, whole
+from faltung.relation import Along, AxisReads, AxisWise, Relation, Reshape, matching_axes, whole
 
 
 def untouched(graph: Graph) -> dict[str, tuple[IntervalSet, ...]]:
@@ -36,8 +36,8 @@ def _through(
     if isinstance(relation, AxisWise):
         for source, places, inputs in zip(relation.sources, clean, below, strict=True):
             if isinstance(source, Along):
-                touched = _touching(source, places, inputs).clip(0, shape[source.axis])
-                above[source.axis] = above[source.axis] & touched.complement(0, shape[source.axis])
+                size = shape[source.axis]
+                above[source.axis] = above[source.axis] - _touching(source, places, inputs, size)
             elif len(places) < inputs:
                 return tuple(IntervalSet() for _ in shape)
         return tuple(above)
@@ -55,12 +55,18 @@ def _through(
     return tuple(IntervalSet() for _ in shape)
 
 
-def _touching(source: Along, clean: IntervalSet, inputs: int) -> IntervalSet:
+def _touching(source: Along, clean: IntervalSet, inputs: int, outputs: int) -> IntervalSet:
     """Return the outputs that read a touched input, or a position beyond the input."""
-    reach = 0
-    if isinstance(source.reads, Reads):
-        taps = [taps.bounds for taps in source.reads.taps if taps]
-        reach = max((abs(edge) for bounds in taps for edge in (bounds[0], bounds[-1])), default=0)
-        reach += 2 * abs(source.reads.stride) + source.reads.period
-    beyond = IntervalSet.of([(-reach, 0), (inputs, inputs + reach)])
-    return source.reads.transpose().inputs_of(clean.complement(0, inputs) | beyond)
+    touched = source.reads.transpose().inputs_of(clean.complement(0, inputs)).clip(0, outputs)
+    return touched | reading_beyond(source.reads, inputs, outputs)
+
+
+def reading_beyond(reads: AxisReads, inputs: int, outputs: int) -> IntervalSet:
+    """Return the outputs, of 0 .. outputs-1, that read a position which does not exist.
+
+    >>> reading_beyond(Reads(2, [range(-1, 2)]), inputs=8, outputs=4)        # k=3, s=2, p=1
+    IntervalSet(0)
+    """
+    read = reads.inputs_of(whole(outputs))
+    beyond = read - whole(inputs)
+    return reads.transpose().inputs_of(beyond).clip(0, outputs) if beyond else beyond

@@ -234,8 +234,11 @@ class _Builder:
         call = Call(operator, arguments, _shape(node), output, self.exact_weights)
         edges, unknown = self._edges(call, rule_of(target, operator), title)
         if not edges:
+            # a constant as well, where the shape alone is taken of what depends on an input (expand_as, zeros_like)
+            taken = (argument for argument in asked.all_input_nodes if argument not in self.names)
+            self._settled[node] = not is_random(target) and "empty" not in operator and all(map(self._fixed, taken))
             return None
-        return Layer(title, described(call), edges, self._passes(edges, call.shape), parameters, unknown)
+        return Layer(title, described(call), edges, self._passes(edges, call.shape), parameters, unknown, call)
 
     def _refuse_numbers(self, node: "Node") -> None:
         """Refuse a number taken out of the data: what depends on it cannot be followed."""
@@ -258,6 +261,7 @@ class _Builder:
                 raise FaltungError(f"layer {title}: {error}") from None
             if untold := call.untold(readings):
                 raise UnknownOperator(call.operator, title, f"its rule does not read {', '.join(untold)}")
+        call.readings = readings
         edges = []
         for name, reading in readings.items():
             tensor = tensors.get(name)
@@ -314,6 +318,10 @@ class _Builder:
         """Return a parameter, buffer or constant, or what is computed from such alone."""
         if node in self._known:
             return self._known[node]
+        if node in self.names:  # its shape counts alone
+            import torch
+
+            return torch.zeros((), dtype=node.meta["val"].dtype).expand(_shape(node))
         if node.op == "placeholder":
             target = self._kept[node.name]
             state = self.program.state_dict if target in self.program.state_dict else self.program.constants

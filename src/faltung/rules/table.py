@@ -58,6 +58,8 @@ class Call:
     """Taps and channels whose weights are exactly zero count as not read."""
     seen: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
+    readings: Readings = field(default_factory=dict)
+    """What its rule said, constants included."""
 
     def __getitem__(self, name: str) -> Any:
         self.seen.add(name)
