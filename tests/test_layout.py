@@ -20,7 +20,7 @@ FLOORS = [
     ["causality", "sight"],
     ["network"],
     ["plan", "tracing"],
-    ["chain", "effective"],
+    ["chain", "effective", "equivariance"],
     ["kernels", "pictures", "models"],
     ["filters", "inputs"],
     ["explanation"],

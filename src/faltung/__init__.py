@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from faltung import draw, kernels
     from faltung.chain import parse
     from faltung.effective import effective_receptive_field
+    from faltung.equivariance import Equivariance, check
     from faltung.errors import FaltungError
     from faltung.explanation import Explanation, explain
     from faltung.filters import convolve, correlate
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from faltung.verdict import Verdict
 
 _HOMES = {
+    "Equivariance": "faltung.equivariance",
     "Explanation": "faltung.explanation",
     "FaltungError": "faltung.errors",
     "Network": "faltung.network",
@@ -29,6 +31,7 @@ _HOMES = {
     "Verdict": "faltung.verdict",
     "UnknownOperator": "faltung.rules.table",
     "capture": "faltung.tracing",
+    "check": "faltung.equivariance",
     "convolve": "faltung.filters",
     "correlate": "faltung.filters",
     "effective_receptive_field": "faltung.effective",
@@ -40,6 +43,7 @@ _MODULES = ("draw", "kernels")
 
 __version__ = "0.1.0"
 __all__ = [
+    "Equivariance",
     "Explanation",
     "FaltungError",
     "Network",
@@ -48,6 +52,7 @@ __all__ = [
     "UnknownOperator",
     "Verdict",
     "capture",
+    "check",
     "convolve",
     "correlate",
     "draw",

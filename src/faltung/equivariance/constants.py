@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "takes a tensor of {shape} whose numbers are not known here (random, or on the meta device)"
 VARIES = "takes a tensor of {shape} whose numbers differ along {{}}"
+LOPSIDED = "takes a tensor of {shape} whose numbers are not the same from both ends of {{}}"
 FOLLOWED = "takes a tensor of {shape} in a way that is not followed along {{}}"
 
 
@@ -47,7 +48,7 @@ def looked_at(constant: Tensor, relation: Relation, ways: Mapping[int, Way], out
         return Looked(0, FOLLOWED.format(shape=shape), known=False)
     laid = _laid_out(numbers, {along[axis].axis: axis for axis in met}, ways, outputs)
     times = returns(laid, ways, shifts)
-    return Looked(times) if times else Looked(0, VARIES.format(shape=shape))
+    return Looked(times) if times else Looked(0, (VARIES if shifts else LOPSIDED).format(shape=shape))
 
 
 def _laid_out(

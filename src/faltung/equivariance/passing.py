@@ -193,3 +193,24 @@ def _regrouped(way: Way, axis: int, below: range, above: range, inputs: Shape, o
         circle = 0 if around % step else around // step
         return place, times, Way(place, 1, offset * times // step, block // step, circle)
     return CUT
+
+
+def follow(relation: Relation, axes: Collection[int], inputs: Shape, outputs: Shape) -> frozenset[int]:
+    """Return the axes of a layer that lie along some axes of what it reads, whatever they do there."""
+    if isinstance(relation, InTurn):
+        shapes = (inputs, *reversed(relation.between), outputs)
+        for step, below, above in zip(reversed(relation.relations), shapes, shapes[1:], strict=False):
+            axes = follow(step, axes, below, above)
+        return frozenset(axes)
+    if isinstance(relation, AxisWise):
+        sources = (relation.sources[axis] for axis in axes)
+        return frozenset(source.axis for source in sources if isinstance(source, Along))
+    if isinstance(relation, Reshape):
+        return frozenset(
+            place
+            for above, below in matching_axes(outputs, inputs)
+            if set(below) & set(axes)
+            for place in above
+            if outputs[place] > 1
+        )
+    return frozenset(range(len(outputs)) if axes else ())

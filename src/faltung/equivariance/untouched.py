@@ -5,98 +5,125 @@ that hang over the end (`ceil_mode`), clamped interpolation and every padding co
 one end are those of the other, and circular padding touches nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from faltung.border import reading_beyond
-from faltung.equivariance.passing import Ways, through
+from faltung.equivariance.passing import follow
 from faltung.equivariance.walk import Walk
 from faltung.equivariance.ways import deviating
+from faltung.graph import Layer
 from faltung.intervals import IntervalSet
 from faltung.listed import Listed
 from faltung.reads import Reads
 from faltung.region import Product, disjoint
-from faltung.relation import Along, AxisWise, InTurn, Relation, Shape, clipped, whole
+from faltung.relation import Along, AxisReads, AxisWise, InTurn, Relation, Shape, clipped, whole
+from faltung.rules import behaviour
+from faltung.rules.table import Call
 
 
-def touched(walk: Walk) -> dict[str, list[Product]]:
-    """Return, for each layer that moves, the units that a border has touched, as disjoint products."""
-    graph = walk.graph
-    found: dict[str, list[Product]] = {name: [] for name in walk.start}
+def touched(walks: Sequence[Walk]) -> dict[str, list[Product]]:
+    """Return, for each layer that moves, the units that a border along the axes of the walks has touched.
+
+    They are disjoint products. The walks are of shifts of one network, each along an axis of its own.
+    """
+    graph = walks[0].graph
+    found: dict[str, list[Product]] = {name: [] for walk in walks for name in walk.start}
     for layer in graph.layers:
-        if layer.name not in walk.states:
-            continue
-        shape = graph.maps[layer.name].shape
-        if walk.states[layer.name].lost:
-            found[layer.name] = [tuple(whole(size) for size in shape)]
-            continue
-        products: list[Product] = []
-        for edge in layer.edges:
-            if edge.source in found:
-                below, ways = graph.maps[edge.source].shape, walk.states[edge.source].ways
-                for relation in edge.relations:
-                    products += _through(relation, found[edge.source], ways, below, shape)
-        found[layer.name] = disjoint(products)
+        moving = _moving(layer, walks)
+        if moving:
+            outputs = graph.maps[layer.name].shape
+            products: list[Product] = []
+            for relation, source in moving:
+                circles = _circles(layer, relation, source, walks, len(moving))
+                products += _through(relation, found[source], circles, graph.maps[source].shape, outputs)
+            found[layer.name] = disjoint(products)
     return found
 
 
-def origins(walk: Walk, last: str) -> list[str]:
-    """Return the layers, of those that `last` depends on, at which a border touches units first."""
+def origins(walks: Sequence[Walk], last: str) -> list[str]:
+    """Return the layers, of those that `last` depends on, at which a border comes in."""
+    graph = walks[0].graph
     needed = {last}
-    for layer in reversed(walk.graph.up_to(last)):
+    for layer in reversed(graph.up_to(last)):
         if layer.name in needed:
             needed |= {edge.source for edge in layer.edges}
     found = []
-    for layer in walk.graph.layers:
-        if layer.name in needed and layer.name in walk.states and not walk.states[layer.name].lost:
-            shape = walk.graph.maps[layer.name].shape
-            if any(
-                _through(relation, [], walk.states[edge.source].ways, walk.graph.maps[edge.source].shape, shape)
-                for edge in layer.edges
-                if edge.source in walk.states
-                for relation in edge.relations
-            ):
-                found.append(layer.name)
+    for layer in graph.layers:
+        moving = _moving(layer, walks) if layer.name in needed else []
+        outputs = graph.maps[layer.name].shape
+        if any(
+            _through(relation, [], _circles(layer, relation, source, walks, len(moving)), graph.maps[source].shape, outputs)
+            for relation, source in moving
+        ):
+            found.append(layer.name)
     return found
 
 
+def _moving(layer: Layer, walks: Sequence[Walk]) -> list[tuple[Relation, str]]:
+    """Return the relations of a layer to what moves."""
+    return [
+        (relation, edge.source)
+        for edge in layer.edges
+        if any(edge.source in walk.states for walk in walks)
+        for relation in edge.relations
+    ]
+
+
+def _circles(layer: Layer, relation: Relation, source: str, walks: Sequence[Walk], pieces: int) -> dict[int, int]:
+    """Return the axes along which there is a border, with the circumference where they are circles, else 0.
+
+    Where pieces that all move stand one behind the other, none is beyond the border of another.
+    """
+    states = [walk.states[source] for walk in walks if source in walk.states]
+    found = {axis: state.ways[axis].around if axis in state.ways else 0 for state in states for axis in state.follows}
+    joined = behaviour.joined_axis(layer.call) if pieces > 1 and isinstance(layer.call, Call) else None
+    if joined is None or not isinstance(relation, AxisWise):
+        return found
+    sources = relation.sources
+    return {a: around for a, around in found.items() if not (isinstance(s := sources[a], Along) and s.axis == joined)}
+
+
 def _through(
-    relation: Relation, products: Sequence[Product], ways: Ways, inputs: Shape, outputs: Shape
+    relation: Relation, products: Sequence[Product], circles: Mapping[int, int], inputs: Shape, outputs: Shape
 ) -> list[Product]:
     if isinstance(relation, InTurn):
         shapes = (inputs, *reversed(relation.between), outputs)
         for step, below, above in zip(reversed(relation.relations), shapes, shapes[1:], strict=False):
-            products = disjoint(_through(step, products, ways, below, above))
-            ways = through(step, ways, (), below, above, shifts=True).ways
+            products = disjoint(_through(step, products, circles, below, above))
+            circles = {axis: 0 for axis in follow(step, circles, below, above)}
         return list(products)
     found = clipped(relation.outputs_of(products, inputs, outputs), outputs) if products else []
     if isinstance(relation, AxisWise):
-        found += _at_the_border(relation, ways, inputs, outputs)
+        found += _at_the_border(relation, circles, inputs, outputs)
     return found
 
 
-def _at_the_border(relation: AxisWise, ways: Ways, inputs: Shape, outputs: Shape) -> list[Product]:
+def _at_the_border(relation: AxisWise, circles: Mapping[int, int], inputs: Shape, outputs: Shape) -> list[Product]:
     reading = [whole(size) for size in outputs]
-    for source in relation.sources:
+    for axis, source in enumerate(relation.sources):
         if isinstance(source, Along):
-            reading[source.axis] = _reading(source, outputs[source.axis])
+            existing = None if axis in circles else whole(inputs[axis])
+            reading[source.axis] = _reading(source.reads, outputs[source.axis], existing)
     found = []
-    for axis, way in ways.items():
+    for axis, around in circles.items():
         source = relation.sources[axis]
         if isinstance(source, Along):
             size = outputs[source.axis]
-            beyond = reading_beyond(source.reads, inputs[axis], size) | deviating(source.reads, inputs[axis], way.around)
+            beyond = reading_beyond(source.reads, inputs[axis], size) | deviating(source.reads, inputs[axis], around)
             at_end = tuple(beyond & members if place == source.axis else members for place, members in enumerate(reading))
             if all(at_end):
                 found.append(at_end)
     return found
 
 
-def _reading(source: Along, outputs: int) -> IntervalSet:
-    """Return the outputs that read anything at all along an axis: transposed convolutions may leave some out."""
-    reads = source.reads
-    if isinstance(reads, Reads) and all(reads.taps):
-        return whole(outputs)
-    if isinstance(reads, Listed) and all(reads.taps):
+def _reading(reads: AxisReads, outputs: int, existing: IntervalSet | None) -> IntervalSet:
+    """Return the outputs that read anything along an axis, or anything of what exists: others are touched by nothing.
+
+    Transposed convolutions leave places out, and a channel that is padding reads none.
+    """
+    if existing is not None:
+        return reads.transpose().inputs_of(existing).clip(0, outputs)
+    if isinstance(reads, Reads | Listed) and all(reads.taps):
         return whole(outputs)
     return IntervalSet.points(output for output in range(outputs) if reads.inputs_of(IntervalSet.one(output)))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import lcm
 
 from faltung.equivariance.constants import looked_at, mirrored_alike
-from faltung.equivariance.passing import Passed, Ways, through
+from faltung.equivariance.passing import Passed, Ways, follow, through
 from faltung.equivariance.ways import Way
 from faltung.graph import Graph, Layer
 from faltung.relation import Along, AxisWise, Relation, Shape
@@ -64,6 +64,8 @@ class State:
         What stood in the way down to here.
     lost : bool
         Where its units go is not known.
+    follows : set of int
+        Its axes along which it lies over the axis that moves, also where its units are lost.
     everywhere : bool
         Borders are taken onto borders as well (mirrorings and turns alone).
     unweighed : tuple of str
@@ -74,8 +76,14 @@ class State:
     ways: Ways
     culprits: tuple[Culprit, ...] = ()
     lost: bool = False
+    follows: frozenset[int] = frozenset()
     everywhere: bool = True
     unweighed: tuple[str, ...] = ()
+
+    @classmethod
+    def of_input(cls, ways: Ways) -> "State":
+        """Return the state of an input that goes some ways."""
+        return cls(1, ways, follows=frozenset(ways))
 
 
 @dataclass(frozen=True)
@@ -101,15 +109,20 @@ class Walk:
         The inputs that move.
     axis : str
         The name of what moves, for reasons.
-    shifts : bool
-        It is a shift, and may be made several times; else a mirroring or a turn, made once.
+    image : str
+        What a mirroring or a turn makes of a kernel, for reasons; empty for a shift, which may be made several times.
     """
 
     graph: Graph
     start: Mapping[str, State]
     axis: str
-    shifts: bool
+    image: str = ""
     states: dict[str, State] = field(default_factory=dict)
+
+    @property
+    def shifts(self) -> bool:
+        """Whether it is a shift."""
+        return not self.image
 
     def __post_init__(self) -> None:
         self.states.update(self.start)
@@ -135,19 +148,19 @@ class Walk:
         states = [read.state for read in reads if read.state is not None]
         found = _Found(layer, self.axis, list(dict.fromkeys(c for state in states for c in state.culprits)))
         unweighed = tuple(dict.fromkeys(name for state in states for name in state.unweighed))
+        outputs = self.graph.maps[layer.name].shape
         if any(state.lost for state in states):
-            return State(1, {}, tuple(found.culprits), lost=True)
+            return _lost(reads, found, outputs)
         call = layer.call if isinstance(layer.call, Call) else None
         if call is not None and behaviour.draws(call):
             found.blame("draws random numbers: it is in training mode", "random")
         if any(state.ways for state in states) and not _is_same_everywhere(layer, call):
             found.blame("has no rule that says that it does the same everywhere", "unproved")
-        outputs = self.graph.maps[layer.name].shape
         passed = [(read, self._pass(read, call, outputs, found)) for read in reads if read.state is not None]
         if any(one.trouble for _, one in passed):
             trouble = next(one.trouble for _, one in passed if one.trouble)
             found.blame(trouble.format(self.axis))
-            return State(1, {}, tuple(found.culprits), lost=True)
+            return _lost(reads, found, outputs)
         step = lcm(*(read.state.step * one.factor for read, one in passed if read.state))
         ways = self._met(passed, step, found)
         joined = None if call is None else behaviour.joined_axis(call)
@@ -161,6 +174,7 @@ class Walk:
             step * times,
             {axis: way.times(times) for axis, way in ways.items()} if self.shifts else ways,
             tuple(found.culprits),
+            follows=frozenset(ways),
             everywhere=everywhere,
             unweighed=tuple(dict.fromkeys(unweighed)),
         )
@@ -199,13 +213,13 @@ class Walk:
             for axis, way in one.ways.items():
                 moved = way.times(times) if self.shifts else way
                 if ways.setdefault(axis, moved) != moved:
-                    rates = " and ".join(f"{w.offset} ({name})" for w, name in ((ways[axis], by[axis]), (moved, read.source)))
-                    shift = f"by {rates} units when {self.axis} moves by {step}" if self.shifts else "otherwise each"
-                    found.blame(f"joins branches that move {shift}")
+                    pairs = ((ways[axis], by[axis]), (moved, read.source))
+                    rates = " and ".join(f"{way.offset} ({name})" for way, name in pairs)
+                    shift = f"move by {rates} units when {self.axis} moves by {step}"
+                    found.blame(f"joins branches that {shift if self.shifts else 'do not lie alike over ' + self.axis}")
                 by.setdefault(axis, read.source)
-        for read, one in passed:
-            if any(axis in one.still for axis in ways if axis not in one.ways):
-                found.blame(f"joins branches of which one, {read.source}, stays where it is when {self.axis} moves")
+        if any(axis in one.still for _, one in passed for axis in ways if axis not in one.ways):
+            found.blame(f"joins branches that move along different axes with {self.axis}")
         return ways
 
     def _check_joined(self, passed: list[tuple[_Read, Passed]], axis: int, found: "_Found") -> None:
@@ -258,8 +272,8 @@ class Walk:
             return (layer.name,)
         difference = mirrored_alike(numbers.detach(), ways)
         if difference:
-            size = "is of another size" if difference == float("inf") else f"differs by up to {difference:.3g}"
-            found.blame(f"has a kernel that {size}, {self.axis}", "kernel")
+            size = "is of another size than" if difference == float("inf") else f"differs by up to {difference:.3g} from"
+            found.blame(f"has a kernel that {size} {self.image}", "kernel")
         return ()
 
 
@@ -276,6 +290,11 @@ class _Found:
         culprit = Culprit(self.layer.name, self.layer.operator, reason, kind)
         if culprit not in self.culprits:
             self.culprits.append(culprit)
+
+
+def _lost(reads: list[_Read], found: _Found, outputs: Shape) -> State:
+    follows = [follow(read.relation, read.state.follows, read.shape, outputs) for read in reads if read.state]
+    return State(1, {}, tuple(found.culprits), lost=True, follows=frozenset().union(*follows))
 
 
 def _is_same_everywhere(layer: Layer, call: Call | None) -> bool:

@@ -108,19 +108,19 @@ def _mapped(sign: int, offset: int, places: IntervalSet) -> IntervalSet:
 def interior(reads: AxisReads) -> Reads | None:
     """Return the relation that holds away from the borders; None where what is read follows no period.
 
-    A list in which at least half of the outputs copy the place at one distance (a roll, a repetition) is that shift.
+    A list in which every output copies the place at one distance, counted round the input, is that shift (a roll, a
+    repetition): the distance of most.
     """
     if isinstance(reads, Reads):
         return reads
     if not isinstance(reads, Listed) or reads.interior is not None:
         return reads.interior if isinstance(reads, Listed) else None
-    shifts: dict[int, int] = {}
-    for output, taps in enumerate(reads.taps):
-        if len(taps) == 1:
-            shift = taps.bounds.start - output
-            shifts[shift] = shifts.get(shift, 0) + 1
-    most = max(shifts, key=lambda shift: shifts[shift], default=0)
-    return Reads(1, [[most]]) if 2 * shifts.get(most, 0) >= len(reads.taps) > 1 else None
+    if len(reads.taps) < 2 or any(len(taps) != 1 for taps in reads.taps):
+        return None
+    distances = [taps.bounds.start - output for output, taps in enumerate(reads.taps)]
+    places = len({taps.bounds.start for taps in reads.taps})
+    most = max(sorted(set(distances)), key=distances.count)
+    return Reads(1, [[most]]) if all((distance - most) % places == 0 for distance in distances) else None
 
 
 def deviating(reads: AxisReads, inputs: int, around: int) -> IntervalSet:

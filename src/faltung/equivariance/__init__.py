@@ -1,0 +1,22 @@
+"""Does the output move when the picture does? By which steps, on which units, and if not, whose fault is it?
+
+A layer commutes with a shift of its input if its relation does, if it does the same at every place, and if the
+numbers that it takes do. The first is the relation's stride and period, the second is stated by operator
+(`faltung.rules.behaviour`), the third is looked at. Mirrorings and turns go the same way.
+"""
+
+from faltung.equivariance.checking import check, prove
+from faltung.equivariance.report import Equivariance, Movement, Output, Symmetry
+from faltung.equivariance.requirement import Requirement
+from faltung.equivariance.walk import Culprit
+
+__all__ = [
+    "Culprit",
+    "Equivariance",
+    "Movement",
+    "Output",
+    "Requirement",
+    "Symmetry",
+    "check",
+    "prove",
+]

@@ -1,0 +1,341 @@
+"""What a model really does when a camera moves: run on crops of a larger picture and compared where the proof says.
+
+Rolling a picture with zeros coming in at its end would measure the zeros. Here the picture is larger than the crop, and
+what comes in was there before. (With `shift='roll'` the world is a circle, and rolling is the truth.)
+"""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils._pytree import tree_leaves
+
+from faltung.equivariance.report import Equivariance, Movement, Output
+from faltung.equivariance.ways import Way
+from faltung.equivariance.whole import LEVELS, in_whole_numbers, watched
+from faltung.errors import FaltungError
+from faltung.graph import Graph
+
+ROUNDING = 1e-9
+"""Relative errors below this are rounding, in float64."""
+
+MOST_SHIFTS = 4
+"""How many shifts off the lattice are measured along an axis."""
+
+Run = Callable[[Sequence[torch.Tensor]], dict[str, torch.Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """One shift of the input, and how far the output was from moving with it.
+
+    Parameters
+    ----------
+    layer, axis : str
+        The output, and the axis of the input.
+    by : int
+        How far the input was shifted, in pixels.
+    on_lattice : bool
+        Whether it is a multiple of the lattice's step.
+    largest : float
+        The largest absolute difference between the output after the shift and the output moved, on the units that no
+        border has touched before or after. Off the lattice, of the two whole moves nearest, the better one.
+    relative : float
+        The same as a share of the largest absolute value of the output there.
+    compared : int
+        How many units were compared.
+    whole : bool
+        In whole numbers, where nothing rounds.
+    error : ndarray
+        The largest difference over batch and channels at each place of the output; NaN where none was compared.
+    """
+
+    layer: str
+    axis: str
+    by: int
+    on_lattice: bool
+    largest: float
+    relative: float
+    compared: int
+    whole: bool
+    error: NDArray[np.float64]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, the error map left out."""
+        names = ("layer", "axis", "by", "on_lattice", "largest", "relative", "compared", "whole")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a model really did, shift by shift.
+
+    Parameters
+    ----------
+    shifts : tuple of Shift
+        All that was measured; those in whole numbers are of the model with its weights rounded.
+    proved : frozenset of (str, str)
+        Outputs and axes for which the lattice is proved.
+    """
+
+    shifts: tuple[Shift, ...]
+    proved: frozenset[tuple[str, str]]
+
+    def against(self) -> list[str]:
+        """Return where a measurement contradicts the proof: that would be a defect of the proof."""
+        return [
+            f"{shift.layer} is proved to move with {shift.axis} and was measured not to, by {shift.largest:.3g}: "
+            "a defect of Faltung"
+            for shift in self.shifts
+            if shift.on_lattice and (shift.layer, shift.axis) in self.proved
+            if (shift.largest != 0 if shift.whole else shift.relative > ROUNDING)
+        ]
+
+    def worst(self, layer: str, axis: str, *, on_lattice: bool, whole: bool = False) -> Shift | None:
+        """Return the shift with the largest relative error of one kind; None where there is none."""
+        found = [
+            shift
+            for shift in self.shifts
+            if (shift.layer, shift.axis, shift.on_lattice, shift.whole) == (layer, axis, on_lattice, whole)
+        ]
+        return max(found, key=lambda shift: shift.relative, default=None)
+
+    def __str__(self) -> str:
+        lines = []
+        for layer, axis in dict.fromkeys((shift.layer, shift.axis) for shift in self.shifts):
+            on, off, whole = (
+                self.worst(layer, axis, on_lattice=lattice, whole=exact)
+                for lattice, exact in ((True, False), (False, False), (True, True))
+            )
+            told = []
+            if whole is not None:
+                told.append(f"{whole.largest:.3g} in whole numbers (weights rounded)")
+            if on is not None:
+                told.append(f"{on.relative:.2g} of the largest output in float64")
+            lines.append(f"measured error of {layer}, {axis} shifted by {(on or whole or off).by}: {', '.join(told)}")  # type: ignore[union-attr]
+            if off is not None and on is not None:
+                lines[-1] += f"; by {off.by}: {off.relative:.2g}"
+        return "\n".join(lines) or "nothing was measured: no unit and its image are both untouched"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"shifts": [shift.to_dict() for shift in self.shifts], "contradictions": self.against()}
+
+
+def measured(
+    model: Any,
+    examples: Sequence[torch.Tensor],
+    report: Equivariance,
+    graph: Graph,
+    *,
+    shifts: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Measured | None:
+    """Measure how far a model's outputs are from moving with its input; None if its outputs cannot be told apart.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, function or torch.export.ExportedProgram
+        It is copied and not changed.
+    examples : sequence of torch.Tensor
+        Inputs; those that move are replaced by crops of random pictures, in float64.
+    report : Equivariance
+        What is proved about it.
+    graph : Graph
+        The network that it is.
+    shifts : sequence of int, optional
+        How far to shift; one step of the lattice and up to `MOST_SHIFTS` shifts off it where left out.
+    seed : int
+        Of the random pictures.
+    """
+    module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
+    names = tuple(graph.inputs)
+    if len(examples) != len(names):
+        examples = [torch.zeros(graph.maps[name].shape) for name in names]
+    run = _runner(module, report, graph)
+    if run is None:
+        return None
+    found: list[Shift] = []
+    for axis in dict.fromkeys(m.axis for output in report.outputs for m in output.movements):
+        moving = [(output, output.movement(axis)) for output in report.outputs]
+        moving = [(o, m) for o, m in moving if m.step and (m.ways or m.kind in ("pooled", "invariant"))]
+        wanted = _wanted(moving, shifts)
+        if not wanted:
+            continue
+        world = _World(names, examples, report, axis, max(wanted), seed)
+        found += _compared(run(deepcopy(module), False), world, moving, wanted, whole=False)
+        if isinstance(module, torch.nn.Module):
+            on = [by for by in wanted if any(by % movement.step == 0 for _, movement in moving)]
+            found += _in_whole_numbers(module, run, world, moving, on)
+    proved = {(o.layer, m.axis) for o in report.outputs for m in o.movements if m.exact}
+    return Measured(tuple(found), frozenset(proved))
+
+
+def _in_whole_numbers(
+    module: torch.nn.Module,
+    run: "Callable[[Any, bool], Run]",
+    world: "_World",
+    moving: Sequence[tuple[Output, Movement]],
+    wanted: Sequence[int],
+) -> list[Shift]:
+    """Return the same of the model in whole numbers; nothing if some of its results are not whole."""
+    for largest, kept in LEVELS:
+        twin = in_whole_numbers(module, largest, kept)
+        with watched() as watch:
+            still = run(twin, True)(world.crop(0))
+        if watch.whole and all(bool((one != one.reshape(-1)[0]).any()) for one in still.values()):
+            return _compared(run(twin, True), world, moving, wanted, whole=True)
+    return []
+
+
+class _World:
+    """Pictures larger than the inputs, of which crops are shown; or circles, that are turned."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        examples: Sequence[torch.Tensor],
+        report: Equivariance,
+        axis: str,
+        reach: int,
+        seed: int,
+    ) -> None:
+        random = torch.Generator().manual_seed(seed)
+        self.rolls = report.shift == "roll"
+        self.pictures: list[tuple[torch.Tensor, int | None, int]] = []
+        for name, example in zip(names, examples, strict=True):
+            place = report.moved[axis].get(name)
+            shape = list(example.shape)
+            size = 0 if place is None else shape[place]
+            if place is not None and not self.rolls:
+                shape[place] += reach
+            if not example.is_floating_point():
+                choice = torch.randint(0, example.numel(), shape, generator=random)
+                picture = example.detach().cpu().reshape(-1)[choice]
+            elif place is None:
+                picture = example.detach().double()
+            else:
+                picture = torch.randint(-8, 9, shape, generator=random).double()
+            self.pictures.append((picture.to(example.device), place, size))
+
+    def crop(self, by: int) -> list[torch.Tensor]:
+        """Return the inputs as the camera sees them after a shift."""
+        return [
+            picture.clone()
+            if place is None
+            else picture.roll(-by, place)
+            if self.rolls
+            else picture.narrow(place, by, size).clone()
+            for picture, place, size in self.pictures
+        ]
+
+
+def _runner(module: Any, report: Equivariance, graph: Graph) -> "Callable[[Any, bool], Run] | None":
+    """Return what runs a model and gives the outputs that the report is about, in its order."""
+    asked = [output.layer for output in report.outputs]
+    outputs = list(graph.outputs) or [graph.name(None)]
+    inner = asked[0] if asked[0] not in outputs else ""
+    if inner and not (isinstance(module, torch.nn.Module) and inner in dict(module.named_modules())):
+        return None
+
+    def prepared(model: Any, ready: bool) -> Run:
+        if isinstance(model, torch.nn.Module) and not ready:
+            model = model.double()
+
+        def run(inputs: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+            held: list[torch.Tensor] = []
+            hook = None
+            if inner:
+                hook = model.get_submodule(inner).register_forward_hook(lambda *told: held.append(told[2]))
+            try:
+                with torch.no_grad():
+                    given = model(*inputs)
+            except RuntimeError as error:
+                first = str(error).strip().splitlines()[0]
+                raise FaltungError(f"the model does not run in float64 ({first}); leave the measurement out") from error
+            finally:
+                if hook is not None:
+                    hook.remove()
+            leaves = held or [one for one in tree_leaves(given) if isinstance(one, torch.Tensor)]
+            names = [inner] if inner else outputs
+            return dict(zip(names, leaves, strict=True)) if len(names) == len(leaves) else {}
+
+        return run
+
+    return prepared
+
+
+def _wanted(moving: Sequence[tuple[Output, Movement]], shifts: Sequence[int] | None) -> list[int]:
+    if not moving:
+        return []
+    if shifts is not None:
+        return sorted({abs(by) for by in shifts if by})
+    steps = {movement.step for _, movement in moving}
+    longest = max(steps)
+    between = [by for by in range(1, longest) if any(by % step for step in steps)]
+    every = max(1, -(-len(between) // MOST_SHIFTS))
+    return sorted({*steps, longest, *between[::every]})
+
+
+def _compared(
+    run: Run, world: _World, moving: Sequence[tuple[Output, Movement]], wanted: Sequence[int], *, whole: bool
+) -> list[Shift]:
+    still = run(world.crop(0))
+    found = []
+    for by in wanted:
+        shifted = run(world.crop(by))
+        for output, movement in moving:
+            if output.layer in still:
+                shift = difference(output, movement, still[output.layer], shifted[output.layer], by, whole=whole)
+                if shift is not None and (shift.on_lattice or not whole):
+                    found.append(shift)
+    return found
+
+
+def difference(
+    output: Output, movement: Movement, before: torch.Tensor, after: torch.Tensor, by: int, *, whole: bool
+) -> Shift | None:
+    """Return how far an output, after its input was shifted, is from the output before, moved; None if no unit counts."""
+    clean = movement.untouched.mask() | (movement.kind == "pooled")
+    shown = [place for place, axis in enumerate(output.axes) if axis in movement.untouched.axes]
+    best: Shift | None = None
+    exactly = {place: way.offset * by / movement.step for place, way in movement.ways}
+    for rounded in (floor, ceil):
+        here, there, kept = before, after, clean
+        goals = clean
+        for place, way in movement.ways:
+            moved = Way(place, 1, rounded(exactly[place]), way.block, way.around)
+            places = [(unit, moved.place(unit)) for unit in range(output.shape[place])]
+            pairs = [(unit, goal) for unit, goal in places if goal is not None and goal < output.shape[place]]
+            units, targets = ([pair[side] for pair in pairs] for side in (0, 1))
+            there = there.index_select(place, torch.tensor(units, dtype=torch.long))
+            here = here.index_select(place, torch.tensor(targets, dtype=torch.long))
+            along = shown.index(place)
+            kept, goals = kept.take(units, along), goals.take(targets, along)
+        both = kept & goals
+        if not both.any():
+            continue
+        others = tuple(place for place in range(before.dim()) if place not in shown)
+        gap = (there - here).abs().double().cpu().numpy().max(axis=others, initial=0)
+        size = np.maximum(here.abs().double().cpu().numpy(), there.abs().double().cpu().numpy()).max(axis=others, initial=0)
+        largest, scale = float(gap[both].max()), float(size[both].max())
+        error = np.where(both, gap, np.nan)
+        one = Shift(
+            output.layer,
+            movement.axis,
+            by,
+            by % movement.step == 0,
+            largest,
+            largest / scale if scale else 0.0,
+            int(both.sum()) * int(np.prod([before.shape[place] for place in others])),
+            whole,
+            error,
+        )
+        if best is None or one.largest < best.largest:
+            best = one
+    return best
