@@ -52,7 +52,11 @@ def picture(shape: Sequence[int], seed: int = 0) -> torch.Tensor:
 def movable(draw: Draw, operators: Sequence[str] | None = None, longest: int = 5) -> Drawn:
     """Draw a network of one picture, of one axis or two; operators that do not fit are left out."""
     axes = draw(st.sampled_from([1, 1, 2]))
-    shape = (1, draw(st.integers(1, 3)), *(draw(st.integers(20, 40) if axes == 1 else st.integers(16, 24)) for _ in range(axes)))
+    shape = (
+        1,
+        draw(st.integers(1, 3)),
+        *(draw(st.integers(20, 40) if axes == 1 else st.integers(16, 24)) for _ in range(axes)),
+    )
     return draw(grown(shape, operators, longest))
 
 
@@ -177,7 +181,9 @@ class World:
     whole: torch.Tensor
 
     @classmethod
-    def of(cls, model: Callable[[torch.Tensor], torch.Tensor], shape: Sequence[int], axis: int, reach: int, seed: int = 0) -> "World":
+    def of(
+        cls, model: Callable[[torch.Tensor], torch.Tensor], shape: Sequence[int], axis: int, reach: int, seed: int = 0
+    ) -> "World":
         wide = [size + reach if place == axis else size for place, size in enumerate(shape)]
         return cls(model, axis, shape[axis], picture(wide, seed))
 
@@ -250,7 +256,8 @@ def _on_and_off(
         near = by * way.offset / movement.step
         if places - abs(near) - 2 < 2 * abs(way.offset):
             continue  # less than two periods are left to compare
-        moves = _that_fit(worlds, by, alive, axis, range(floor(near) - 1, ceil(near) + 2))
+        moves = [m for m in range(floor(near) - 1, ceil(near) + 2) if gap(before, before, alive, axis, m) is not None]
+        moves = _that_fit(worlds, by, clean, axis, moves)
         told.append("off")
         if moves:
             return f"shifted by {by}, off the lattice {movement.step} to {way.offset}, it moves by {moves}"

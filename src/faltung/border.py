@@ -6,7 +6,6 @@ a position that does not exist, or a touched unit.
 
 from faltung.graph import Graph
 from faltung.intervals import IntervalSet
-from faltung.reads import Reads
 from faltung.relation import Along, AxisReads, AxisWise, Relation, Reshape, matching_axes, whole
 
 
@@ -64,6 +63,7 @@ def _touching(source: Along, clean: IntervalSet, inputs: int, outputs: int) -> I
 def reading_beyond(reads: AxisReads, inputs: int, outputs: int) -> IntervalSet:
     """Return the outputs, of 0 .. outputs-1, that read a position which does not exist.
 
+    >>> from faltung.reads import Reads
     >>> reading_beyond(Reads(2, [range(-1, 2)]), inputs=8, outputs=4)        # k=3, s=2, p=1
     IntervalSet(0)
     """

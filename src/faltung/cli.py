@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from faltung.verdict import Verdict
 
 app = typer.Typer(
-    help="Filters, what they do, and what a neuron can see.",
+    help="Filters, what they do, what a neuron can see, and whether a network moves with its input.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -240,6 +240,55 @@ def table(
         _print_json(made.to_dict())
     else:
         _out().print(made)
+
+
+@app.command()
+def check(
+    net: Net,
+    size: Input = None,
+    require: Annotated[
+        str, typer.Option(help="What must hold, else the exit code is 1: interior, lattice=S or none.")
+    ] = "none",
+    shift: Annotated[str, typer.Option(help="How the input moves: crop (a camera) or roll (round a circle).")] = "crop",
+    axes: Annotated[str | None, typer.Option(help="Axes to shift along, such as yx; else all spatial ones.")] = None,
+    layer: Annotated[str | None, typer.Option("--layer", help="Asks about an inner layer; else the outputs.")] = None,
+    weights: Weights = None,
+    unknown: Unknown = "refuse",
+    measure: Annotated[bool, typer.Option(help="Run a model on crops of a larger picture as well.")] = True,
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Say how a network moves with its input: by which lattice, on which units, and who stands in the way."""
+    import faltung
+    from faltung import models
+    from faltung.equivariance import Requirement
+
+    along = None if axes is None else [axis for axis in re.split(r"[\s,]*", axes) if axis]
+    if not models.is_reference(net):
+        network = _network(net, size, weights, unknown, exact=False)
+        report = faltung.check(network, axes=along, layer=layer, shift=shift)
+    else:
+        model = _model(net, size, weights)
+        import torch
+
+        examples = [] if size is None else [torch.zeros(shape) for shape in inputs.shapes(size)]
+        with _progress().status("following shifts, mirrorings and turns"):
+            report = faltung.check(
+                model, *examples, axes=along, layer=layer, shift=shift, measure=measure, unknown=unknown
+            )
+    required: Requirement = report.holds(require)
+    if plot is not None:
+        from faltung import draw
+
+        _save(lambda: draw.equivariance(report)[0], plot)
+    if as_json:
+        _print_json({**report.to_dict(), "requirement": required.to_dict()})
+    else:
+        _out().print(str(report), markup=False, soft_wrap=True)
+        if required.require != "none":
+            _out().print(str(required), markup=False, soft_wrap=True)
+    if not required:
+        raise typer.Exit(1)
 
 
 def _network(net: str, size: str | None, weights: Path | None, unknown: str, exact: bool) -> "Network":

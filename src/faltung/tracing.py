@@ -298,7 +298,8 @@ class _Builder:
         if not hasattr(value, "shape"):
             return value
         dtype = str(value.dtype).removeprefix("torch.")
-        return Tensor(tuple(value.shape), self.names.get(given, ""), dtype, self._numbers(given))
+        kept = self._kept.get(given.name, "")
+        return Tensor(tuple(value.shape), self.names.get(given, ""), dtype, self._numbers(given), kept)
 
     def _numbers(self, node: "Node") -> "Callable[[], torch.Tensor] | None":
         """Return what gives the numbers of a tensor, where they are the same in every run; else None."""

@@ -20,6 +20,7 @@ def check(
     layer: str | None = None,
     shift: str = "crop",
     measure: bool = True,
+    shifts: Sequence[int] | None = None,
     unknown: str = "refuse",
     seed: int = 0,
 ) -> Equivariance:
@@ -44,6 +45,8 @@ def check(
         A camera moves over a larger picture, or the picture is rolled round (for circular padding).
     measure : bool
         Run the model as well, if it is one.
+    shifts : sequence of int, optional
+        The shifts to measure, in pixels; one step of the lattice and a few shifts off it where left out.
     unknown : {'refuse', 'reads-all'}
         What to do about an operator without a rule; see `faltung.capture`.
     seed : int
@@ -78,7 +81,7 @@ def check(
     if measure and not isinstance(model, Graph):
         from faltung.equivariance.measured import measured
 
-        report = report.with_measured(measured(model, inputs, report, graph, seed=seed))
+        report = report.with_measured(measured(model, inputs, report, graph, shifts=shifts, seed=seed))
     return report
 
 
@@ -92,17 +95,17 @@ def _graph(model: Any, inputs: tuple[Any, ...], unknown: str) -> Graph:
     return capture(model, *inputs, unknown=unknown)
 
 
-def prove(graph: Graph, *, axes: Sequence[str] | None = None, layer: str | None = None, shift: str = "crop") -> Equivariance:
+def prove(
+    graph: Graph, *, axes: Sequence[str] | None = None, layer: str | None = None, shift: str = "crop"
+) -> Equivariance:
     """Return what is proved about a network with sizes; see `check`."""
     moved = _moved(graph, axes)
     names = [graph.name(layer)] if layer is not None else list(dict.fromkeys(graph.outputs)) or [graph.name(None)]
     shifts = {axis: _shifted(graph, axis, places, shift == "roll") for axis, places in moved.items()}
     apart = {axis: touched([walk]) for axis, walk in shifts.items()}
     together = touched(list(shifts.values()))
-    mirrored = [(f"flip {axis}", _mirrored(graph, (axis,), moved)) for axis in moved]
-    turned = [
-        ("quarter turn" if len(moved) == 2 else f"quarter turn {one}{two}", _mirrored(graph, (one, two), moved))
-        for one, two in combinations(moved, 2)
+    symmetries = [
+        (axes, _mirrored(graph, axes, moved)) for axes in [*((axis,) for axis in moved), *combinations(moved, 2)]
     ]
     outputs = []
     for name in names:
@@ -113,7 +116,7 @@ def prove(graph: Graph, *, axes: Sequence[str] | None = None, layer: str | None 
                 here.axes,
                 here.shape,
                 tuple(_movement(graph, name, axis, walk, apart[axis].get(name, [])) for axis, walk in shifts.items()),
-                tuple(_symmetry(what, walk, name) for what, walk in (*mirrored, *turned)),
+                tuple(_symmetry(axes, walk, name) for axes, walk in symmetries),
                 Region.of(here.axes, here.shape, complement(together.get(name, []), here.shape)),
                 tuple(origins(list(shifts.values()), name)),
             )
@@ -128,7 +131,9 @@ def _moved(graph: Graph, axes: Sequence[str] | None) -> dict[str, dict[str, int]
     known = dict.fromkeys(axis for name in graph.inputs for axis in graph.maps[name].axes if axis not in ANY)
     for axis in axes if axes is not None else known:
         if axis not in known:
-            raise FaltungError(f"there is no axis {axis!r} to shift along; the inputs have {', '.join(known) or 'none'}")
+            raise FaltungError(
+                f"there is no axis {axis!r} to shift along; the inputs have {', '.join(known) or 'none'}"
+            )
         sizes = {
             name: (graph.maps[name].axes.index(axis), graph.maps[name].shape[graph.maps[name].axes.index(axis)])
             for name in graph.inputs
@@ -188,10 +193,12 @@ def _movement(graph: Graph, name: str, axis: str, walk: Walk, found: list[Produc
     return Movement(axis, kind, step, moves, state.culprits, clean, closed, tuple(state.ways.items()))
 
 
-def _symmetry(name: str, walk: Walk | str, layer: str) -> Symmetry:
+def _symmetry(axes: tuple[str, ...], walk: Walk | str, layer: str) -> Symmetry:
+    name = f"flip {axes[0]}" if len(axes) == 1 else f"turn {axes[0]}{axes[1]}"
     if isinstance(walk, str):
-        return Symmetry(name, (Culprit("input", "picture", walk),))
+        return Symmetry(name, (Culprit("input", "picture", walk),), axes=axes)
     state = walk.states.get(layer)
     if state is None:
-        return Symmetry(name)
-    return Symmetry(name, state.culprits, state.everywhere, () if state.culprits else state.unweighed)
+        return Symmetry(name, axes=axes)
+    unweighed = () if state.culprits else state.unweighed
+    return Symmetry(name, state.culprits, state.everywhere, unweighed, axes, tuple(state.ways.items()))

@@ -1,10 +1,10 @@
-"""Numbers that do not move with the picture: do they look the same after a shift, a mirroring or a turn?
+"""Numbers that do not move with the picture: whether they look the same after a shift, a mirroring or a turn.
 
 A bias of one number per channel does; a position embedding or a mask does not, unless its pattern repeats.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from faltung.equivariance.ways import Way
@@ -14,10 +14,10 @@ from faltung.rules.table import Tensor
 if TYPE_CHECKING:
     import torch
 
-UNKNOWN = "takes a tensor of {shape} whose numbers are not known here (random, or on the meta device)"
-VARIES = "takes a tensor of {shape} whose numbers differ along {{}}"
-LOPSIDED = "takes a tensor of {shape} whose numbers are not the same from both ends of {{}}"
-FOLLOWED = "takes a tensor of {shape} in a way that is not followed along {{}}"
+UNKNOWN = "takes {what} whose numbers are not known here (random, or on the meta device)"
+VARIES = "takes {what} whose numbers differ along {{}}"
+LOPSIDED = "takes {what} whose numbers are not the same from both ends of {{}}"
+FOLLOWED = "takes {what} in a way that is not followed along {{}}"
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,19 @@ def looked_at(constant: Tensor, relation: Relation, ways: Mapping[int, Way], out
         if not met:
             return Looked(1)
     shape = "x".join(map(str, constant.shape)) or "one number"
+    named = constant.name and "lifted" not in constant.name
+    what = f"{constant.name} ({shape})," if named else f"a tensor of {shape}"
     numbers = None if constant.values is None else constant.values()
     if numbers is None or numbers.is_meta:
-        return Looked(0, UNKNOWN.format(shape=shape), known=False)
+        return Looked(0, UNKNOWN.format(what=what), known=False)
     numbers = numbers.detach().cpu()
     if not numbers.numel() or bool((numbers == numbers.reshape(-1)[0]).all()):
         return Looked(1)
     if not isinstance(relation, AxisWise) or any(along[axis].reads != SAME for axis in met):
-        return Looked(0, FOLLOWED.format(shape=shape), known=False)
+        return Looked(0, FOLLOWED.format(what=what), known=False)
     laid = _laid_out(numbers, {along[axis].axis: axis for axis in met}, ways, outputs)
     times = returns(laid, ways, shifts)
-    return Looked(times) if times else Looked(0, (VARIES if shifts else LOPSIDED).format(shape=shape))
+    return Looked(times) if times else Looked(0, (VARIES if shifts else LOPSIDED).format(what=what))
 
 
 def _laid_out(
@@ -98,15 +100,23 @@ def _fixed(numbers: "torch.Tensor", ways: Mapping[int, Way]) -> bool:
     """Say whether numbers, read where the ways lead, are the numbers that stand there."""
     import torch
 
-    here, there = numbers, numbers
+    here, there = followed(numbers, numbers, {axis + 1: replace(way, to=way.to + 1) for axis, way in ways.items()})
+    return bool(torch.equal(here, there))
+
+
+def followed(
+    after: "torch.Tensor", before: "torch.Tensor", ways: Mapping[int, Way]
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return the units of `after` that ways lead anywhere, and beside them the units of `before` where they lead."""
+    import torch
+
     for axis, way in ways.items():
-        size = numbers.shape[axis + 1]
-        pairs = [(place, way.place(place)) for place in range(size)]
+        size = before.shape[way.to]
+        pairs = [(place, way.place(place)) for place in range(after.shape[axis])]
         kept = [(place, goal) for place, goal in pairs if goal is not None and goal < size]
-        here = here.index_select(axis + 1, torch.tensor([place for place, _ in kept]))
-        there = there.index_select(way.to + 1, torch.tensor([goal for _, goal in kept]))
-    order = [0, *(1 + (ways[axis].to if axis in ways else axis) for axis in range(numbers.dim() - 1))]
-    return bool(torch.equal(here, there.permute(order)))
+        after = after.index_select(axis, torch.tensor([place for place, _ in kept], device=after.device).long())
+        before = before.index_select(way.to, torch.tensor([goal for _, goal in kept], device=before.device).long())
+    return after, before.permute([ways[axis].to if axis in ways else axis for axis in range(before.dim())])
 
 
 def mirrored_alike(weights: "torch.Tensor", ways: Mapping[int, Way]) -> float:
@@ -114,11 +124,9 @@ def mirrored_alike(weights: "torch.Tensor", ways: Mapping[int, Way]) -> float:
 
     The last axes of `weights` are spatial, and the ways are over them.
     """
-    import torch
-
     first = weights.dim() - len(ways)
     turned = weights
-    for axis, way in ways.items():
+    for way in ways.values():
         if way.sign < 0:
             turned = turned.flip(first + way.to)
     turned = turned.permute(*range(first), *(first + ways[axis].to for axis in range(len(ways))))

@@ -4,9 +4,9 @@ Rolling a picture with zeros coming in at its end would measure the zeros. Here 
 what comes in was there before. (With `shift='roll'` the world is a circle, and rolling is the truth.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil, floor
 from typing import Any
 
@@ -15,11 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils._pytree import tree_leaves
 
+from faltung.equivariance.constants import followed
 from faltung.equivariance.report import Equivariance, Movement, Output
 from faltung.equivariance.ways import Way
 from faltung.equivariance.whole import LEVELS, in_whole_numbers, watched
 from faltung.errors import FaltungError
 from faltung.graph import Graph
+from faltung.region import Region
 
 ROUNDING = 1e-9
 """Relative errors below this are rounding, in float64."""
@@ -71,29 +73,61 @@ class Shift:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True)
+class Mirrored:
+    """One mirroring or turn of the input, and how far the output was from doing the same.
+
+    Parameters
+    ----------
+    layer, name : str
+        The output, and what was done: ``'flip y'``, ``'turn yx'``.
+    largest, relative : float
+        The largest absolute difference, and its share of the largest absolute value of the output: on all units,
+        or on those that no border has touched, where no more is said.
+    compared : int
+        How many units were compared.
+    whole : bool
+        In whole numbers, where nothing rounds.
+    """
+
+    layer: str
+    name: str
+    largest: float
+    relative: float
+    compared: int
+    whole: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What a model really did, shift by shift.
+    """What a model really did, shift by shift, and mirrored and turned.
 
     Parameters
     ----------
     shifts : tuple of Shift
-        All that was measured; those in whole numbers are of the model with its weights rounded.
+        All shifts that were measured; those in whole numbers are of the model with its weights rounded.
+    mirrored : tuple of Mirrored
+        All mirrorings and turns.
     proved : frozenset of (str, str)
-        Outputs and axes for which the lattice is proved.
+        Outputs with the axes for which a lattice is proved, and with the mirrorings and turns that are.
     """
 
     shifts: tuple[Shift, ...]
+    mirrored: tuple[Mirrored, ...]
     proved: frozenset[tuple[str, str]]
 
     def against(self) -> list[str]:
         """Return where a measurement contradicts the proof: that would be a defect of the proof."""
+        found: list[tuple[str, str, Shift | Mirrored]] = [(s.layer, s.axis, s) for s in self.shifts if s.on_lattice]
+        found += [(m.layer, m.name, m) for m in self.mirrored if not m.whole]  # rounded kernels lose their symmetry
         return [
-            f"{shift.layer} is proved to move with {shift.axis} and was measured not to, by {shift.largest:.3g}: "
-            "a defect of Faltung"
-            for shift in self.shifts
-            if shift.on_lattice and (shift.layer, shift.axis) in self.proved
-            if (shift.largest != 0 if shift.whole else shift.relative > ROUNDING)
+            f"{layer} is proved to move with {what} and was measured not to, by {one.largest:.3g}: a defect of Faltung"
+            for layer, what, one in found
+            if (layer, what) in self.proved and (one.largest != 0 if one.whole else one.relative > ROUNDING)
         ]
 
     def worst(self, layer: str, axis: str, *, on_lattice: bool, whole: bool = False) -> Shift | None:
@@ -120,11 +154,18 @@ class Measured:
             lines.append(f"measured error of {layer}, {axis} shifted by {(on or whole or off).by}: {', '.join(told)}")  # type: ignore[union-attr]
             if off is not None and on is not None:
                 lines[-1] += f"; by {off.by}: {off.relative:.2g}"
+        for layer in dict.fromkeys(one.layer for one in self.mirrored):
+            told = [f"{one.name} {one.relative:.2g}" for one in self.mirrored if one.layer == layer]
+            lines.append(f"measured error of {layer}, mirrored and turned: {', '.join(told)}")
         return "\n".join(lines) or "nothing was measured: no unit and its image are both untouched"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {"shifts": [shift.to_dict() for shift in self.shifts], "contradictions": self.against()}
+        return {
+            "shifts": [shift.to_dict() for shift in self.shifts],
+            "mirrored": [one.to_dict() for one in self.mirrored],
+            "contradictions": self.against(),
+        }
 
 
 def measured(
@@ -173,7 +214,39 @@ def measured(
             on = [by for by in wanted if any(by % movement.step == 0 for _, movement in moving)]
             found += _in_whole_numbers(module, run, world, moving, on)
     proved = {(o.layer, m.axis) for o in report.outputs for m in o.movements if m.exact}
-    return Measured(tuple(found), frozenset(proved))
+    proved |= {(o.layer, symmetry.name) for o in report.outputs for symmetry in o.symmetries if symmetry.holds}
+    world = _World(names, examples, report, "", 0, seed)
+    return Measured(tuple(found), tuple(_mirrored(run(deepcopy(module), False), world, report)), frozenset(proved))
+
+
+def _mirrored(run: Run, world: "_World", report: Equivariance) -> Iterator[Mirrored]:
+    """Yield what mirrorings and turns do, as far as it is known where the output's units go."""
+    inputs = world.crop(0)
+    still = run(inputs)
+    done: dict[tuple[str, ...], dict[str, torch.Tensor]] = {}
+    for output in report.outputs:
+        for symmetry in output.symmetries:
+            if output.layer not in still or not (symmetry.ways or symmetry.holds) or symmetry.unweighed:
+                continue
+            if symmetry.axes not in done:
+                places = [report.moved[axis] for axis in symmetry.axes]
+                done[symmetry.axes] = run(
+                    [
+                        picture if name not in places[0] else _turned(picture, [place[name] for place in places])
+                        for name, picture in zip(world.names, inputs, strict=True)
+                    ]
+                )
+            before, after = still[output.layer], done[symmetry.axes][output.layer]
+            region = next(m.untouched for m in output.movements if m.axis in symmetry.axes)
+            if not symmetry.everywhere:
+                continue
+            error = _error(output, region, True, before, after, dict(symmetry.ways))
+            if error is not None:
+                yield Mirrored(output.layer, symmetry.name, *error[:3], whole=False)
+
+
+def _turned(picture: torch.Tensor, places: Sequence[int]) -> torch.Tensor:
+    return picture.flip(places[0]) if len(places) == 1 else torch.rot90(picture, 1, (places[0], places[1]))
 
 
 def _in_whole_numbers(
@@ -206,10 +279,10 @@ class _World:
         seed: int,
     ) -> None:
         random = torch.Generator().manual_seed(seed)
-        self.rolls = report.shift == "roll"
+        self.names, self.rolls = names, report.shift == "roll"
         self.pictures: list[tuple[torch.Tensor, int | None, int]] = []
         for name, example in zip(names, examples, strict=True):
-            place = report.moved[axis].get(name)
+            place = report.moved.get(axis, {}).get(name)
             shape = list(example.shape)
             size = 0 if place is None else shape[place]
             if place is not None and not self.rolls:
@@ -217,7 +290,7 @@ class _World:
             if not example.is_floating_point():
                 choice = torch.randint(0, example.numel(), shape, generator=random)
                 picture = example.detach().cpu().reshape(-1)[choice]
-            elif place is None:
+            elif place is None and axis:
                 picture = example.detach().double()
             else:
                 picture = torch.randint(-8, 9, shape, generator=random).double()
@@ -300,42 +373,40 @@ def _compared(
 def difference(
     output: Output, movement: Movement, before: torch.Tensor, after: torch.Tensor, by: int, *, whole: bool
 ) -> Shift | None:
-    """Return how far an output, after its input was shifted, is from the output before, moved; None if no unit counts."""
-    clean = movement.untouched.mask() | (movement.kind == "pooled")
-    shown = [place for place, axis in enumerate(output.axes) if axis in movement.untouched.axes]
+    """Return how far an output after a shift of the input is from the one before, moved; None if no unit counts."""
     best: Shift | None = None
-    exactly = {place: way.offset * by / movement.step for place, way in movement.ways}
     for rounded in (floor, ceil):
-        here, there, kept = before, after, clean
-        goals = clean
-        for place, way in movement.ways:
-            moved = Way(place, 1, rounded(exactly[place]), way.block, way.around)
-            places = [(unit, moved.place(unit)) for unit in range(output.shape[place])]
-            pairs = [(unit, goal) for unit, goal in places if goal is not None and goal < output.shape[place]]
-            units, targets = ([pair[side] for pair in pairs] for side in (0, 1))
-            there = there.index_select(place, torch.tensor(units, dtype=torch.long))
-            here = here.index_select(place, torch.tensor(targets, dtype=torch.long))
-            along = shown.index(place)
-            kept, goals = kept.take(units, along), goals.take(targets, along)
-        both = kept & goals
-        if not both.any():
+        ways = {place: replace(way, offset=rounded(way.offset * by / movement.step)) for place, way in movement.ways}
+        error = _error(output, movement.untouched, movement.kind == "pooled", before, after, ways)
+        if error is None:
             continue
-        others = tuple(place for place in range(before.dim()) if place not in shown)
-        gap = (there - here).abs().double().cpu().numpy().max(axis=others, initial=0)
-        size = np.maximum(here.abs().double().cpu().numpy(), there.abs().double().cpu().numpy()).max(axis=others, initial=0)
-        largest, scale = float(gap[both].max()), float(size[both].max())
-        error = np.where(both, gap, np.nan)
-        one = Shift(
-            output.layer,
-            movement.axis,
-            by,
-            by % movement.step == 0,
-            largest,
-            largest / scale if scale else 0.0,
-            int(both.sum()) * int(np.prod([before.shape[place] for place in others])),
-            whole,
-            error,
-        )
+        largest, relative, compared, gaps = error
+        on_lattice = by % movement.step == 0
+        one = Shift(output.layer, movement.axis, by, on_lattice, largest, relative, compared, whole, gaps)
         if best is None or one.largest < best.largest:
             best = one
     return best
+
+
+def _error(
+    output: Output,
+    untouched: Region,
+    everywhere: bool,
+    before: torch.Tensor,
+    after: torch.Tensor,
+    ways: Mapping[int, Way],
+) -> tuple[float, float, int, NDArray[np.float64]] | None:
+    """Return the largest difference of two outputs where ways lead, absolute and relative, on how many, and where."""
+    clean = torch.tensor(untouched.mask() | everywhere)
+    shape = [size if axis in untouched.axes else 1 for axis, size in zip(output.axes, before.shape, strict=True)]
+    here, there = followed(clean.reshape(shape), clean.reshape(shape), ways)
+    both = (here & there).numpy()
+    if not both.any():
+        return None
+    moved, still = (one.detach().double().cpu().numpy() for one in followed(after, before, ways))
+    others = tuple(place for place, size in enumerate(output.axes) if size not in untouched.axes)
+    gaps = np.abs(moved - still).max(axis=others, initial=0, keepdims=True)
+    sizes = np.maximum(np.abs(moved), np.abs(still)).max(axis=others, initial=0, keepdims=True)
+    largest, scale = float(gaps[both].max()), float(sizes[both].max())
+    compared = int(both.sum()) * int(np.prod([before.shape[place] for place in others]))
+    return largest, largest / scale if scale else 0.0, compared, np.where(both, gaps, np.nan).squeeze(others)

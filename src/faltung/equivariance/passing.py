@@ -19,6 +19,10 @@ ONE_LEFT = "drops {}, of which one place is left"
 CUT = "cuts or merges axes, {} among them"
 
 
+NOT_FOLLOWED = (ACROSS, TABLE, CUT)
+"""Troubles that say nothing against it: only that it is not followed any further."""
+
+
 @dataclass(frozen=True)
 class Passed:
     """What becomes of the ways of one tensor in the layer that reads it.
@@ -133,7 +137,7 @@ def _along(way: Way, one: Along, two: Along, inputs: int, outputs: int, factor: 
     else:
         moved, around = image(way.sign, way.offset, first, second), 0
     if moved is None:
-        return UNLIKE if one.axis == two.axis else NOT_LIKE
+        return UNLIKE if way.sign < 0 else NOT_LIKE
     return Way(two.axis, way.sign, moved, outputs, around)
 
 
@@ -173,7 +177,9 @@ def _reshaped(ways: Ways, still: Collection[int], inputs: Shape, outputs: Shape,
     return Passed(factor, carried, staying)
 
 
-def _regrouped(way: Way, axis: int, below: range, above: range, inputs: Shape, outputs: Shape) -> tuple[int, int, Way] | str:
+def _regrouped(
+    way: Way, axis: int, below: range, above: range, inputs: Shape, outputs: Shape
+) -> tuple[int, int, Way] | str:
     """Return the axis that a shift is made along after a view, how often, and the shift made so often.
 
     In row-major order of the merged axes it is a shift by offset * (places behind the axis), in stretches of

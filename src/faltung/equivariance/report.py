@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from faltung.equivariance.requirement import Requirement, required
-from faltung.equivariance.walk import ALL, Culprit
+from faltung.equivariance.walk import ALL, Culprit, only_unproved
 from faltung.equivariance.ways import Way
 from faltung.graph import ANY
 from faltung.region import Region
@@ -69,10 +69,14 @@ class Movement:
         if self.kind == "lattice":
             return f"shift the input by {self.step}, the output moves by {along}"
         if self.kind == "invariant":
-            return f"shift the input by {self.step}, the output stays" if self.step else "the output does not depend on it"
+            return (
+                f"shift the input by {self.step}, the output stays" if self.step else "the output does not depend on it"
+            )
         if self.kind == "pooled":
-            return f"none: it is pooled away, up to the border for shifts by {self.step}; for others not even so"
-        return f"none; it would be {self.step} to {along} but for what stands in the way" if along else "none"
+            also = f" for shifts by {self.step}; others change also where it is sampled" if self.step > 1 else ""
+            return f"none: it is pooled, and changes with what enters and leaves the picture, and with no more{also}"
+        known = "not proved" if only_unproved(self.culprits) else "none"
+        return f"{known}; it would be {self.step} to {along} but for what stands in the way" if along else known
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -102,12 +106,18 @@ class Symmetry:
         It holds for all units; else for those that no border has touched, and the output is shifted as well.
     unweighed : tuple of str
         It holds if the kernels of these layers are symmetric: their numbers are not known.
+    axes : tuple of str
+        The axis of the input that is mirrored, or the two between which it is turned.
+    ways : tuple of (int, Way)
+        Where the units of the output go, by the number of its axis.
     """
 
     name: str
     culprits: tuple[Culprit, ...] = ()
     everywhere: bool = True
     unweighed: tuple[str, ...] = ()
+    axes: tuple[str, ...] = ()
+    ways: tuple[tuple[int, Way], ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -116,9 +126,9 @@ class Symmetry:
 
     def sentence(self) -> str:
         """Return it in words."""
-        where = "" if self.everywhere else " away from the borders"
+        where = "" if self.everywhere else " away from the borders, and moved"
         if self.culprits:
-            return f"no: {_listed(self.culprits)}"
+            return f"{'not proved' if only_unproved(self.culprits) else 'no'}: {_listed(self.culprits)}"
         if self.unweighed:
             return f"yes{where}, if the kernels of {', '.join(self.unweighed)} are symmetric"
         return f"yes{where}"
@@ -281,7 +291,7 @@ class Equivariance:
 
     def _repr_html_(self) -> str:
         rows = [
-            f"<tr><td>{escape(output.layer if not number else '')}</td><th>{escape(name)}</th><td>{escape(text)}</td></tr>"
+            f"<tr><td>{'' if number else escape(output.layer)}</td><th>{escape(name)}</th><td>{escape(text)}</td></tr>"
             for output in self.outputs
             for number, (name, text) in enumerate(_facts(output, self.shift))
         ]

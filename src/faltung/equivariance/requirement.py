@@ -29,7 +29,9 @@ class Requirement:
         return not self.reasons
 
     def __str__(self) -> str:
-        return f"{self.require} holds" if self else "\n".join(f"{self.require} does not hold: {r}" for r in self.reasons)
+        return (
+            f"{self.require} holds" if self else "\n".join(f"{self.require} does not hold: {r}" for r in self.reasons)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -62,5 +64,7 @@ def _against(output: "Output", movement: "Movement", step: int | None) -> list[s
             f"{output.layer} has no lattice along {movement.axis}"
         ]
     if step is not None and movement.step and step % movement.step:
-        return [f"{output.layer} moves by whole units when {movement.axis} is shifted by {movement.step}, not by {step}"]
+        return [
+            f"{output.layer} moves by whole units when {movement.axis} is shifted by {movement.step}, not by {step}"
+        ]
     return []

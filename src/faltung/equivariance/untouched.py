@@ -6,6 +6,7 @@ one end are those of the other, and circular padding touches nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from faltung.border import reading_beyond
 from faltung.equivariance.passing import follow
@@ -52,7 +53,9 @@ def origins(walks: Sequence[Walk], last: str) -> list[str]:
         moving = _moving(layer, walks) if layer.name in needed else []
         outputs = graph.maps[layer.name].shape
         if any(
-            _through(relation, [], _circles(layer, relation, source, walks, len(moving)), graph.maps[source].shape, outputs)
+            _through(
+                relation, [], _circles(layer, relation, source, walks, len(moving)), graph.maps[source].shape, outputs
+            )
             for relation, source in moving
         ):
             found.append(layer.name)
@@ -110,7 +113,9 @@ def _at_the_border(relation: AxisWise, circles: Mapping[int, int], inputs: Shape
         if isinstance(source, Along):
             size = outputs[source.axis]
             beyond = reading_beyond(source.reads, inputs[axis], size) | deviating(source.reads, inputs[axis], around)
-            at_end = tuple(beyond & members if place == source.axis else members for place, members in enumerate(reading))
+            at_end = tuple(
+                beyond & members if place == source.axis else members for place, members in enumerate(reading)
+            )
             if all(at_end):
                 found.append(at_end)
     return found
@@ -140,11 +145,9 @@ def complement(products: Sequence[Product], shape: Sequence[int]) -> list[Produc
     rest = whole(shape[0])
     remaining = [factors for factors in products if factors[0] & rest]
     edges = sorted({0, shape[0], *(edge for first, *_ in remaining for pair in first.intervals for edge in pair)})
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         if 0 <= start < stop <= shape[0]:
             section = tuple(tuple(others) for first, *others in remaining if start in first)
             slabs[section] = slabs.get(section, IntervalSet()) | IntervalSet.of([(start, stop)])
-    found = [
-        (places, *others) for section, places in slabs.items() for others in complement(list(section), shape[1:])
-    ]
+    found = [(places, *others) for section, places in slabs.items() for others in complement(list(section), shape[1:])]
     return disjoint(found)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import lcm
 
 from faltung.equivariance.constants import looked_at, mirrored_alike
-from faltung.equivariance.passing import Passed, Ways, follow, through
+from faltung.equivariance.passing import NOT_FOLLOWED, Passed, Ways, follow, through
 from faltung.equivariance.ways import Way
 from faltung.graph import Graph, Layer
 from faltung.relation import Along, AxisWise, Relation, Shape
@@ -48,6 +48,11 @@ class Culprit:
     def to_dict(self) -> dict[str, str]:
         """Return it as plain data."""
         return {"layer": self.layer, "operator": self.operator, "reason": self.reason, "kind": self.kind}
+
+
+def only_unproved(culprits: Iterable[Culprit]) -> bool:
+    """Say whether nothing is known against it, and only not enough for it."""
+    return all(culprit.kind == "unproved" for culprit in culprits)
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ class Walk:
         passed = [(read, self._pass(read, call, outputs, found)) for read in reads if read.state is not None]
         if any(one.trouble for _, one in passed):
             trouble = next(one.trouble for _, one in passed if one.trouble)
-            found.blame(trouble.format(self.axis))
+            found.blame(trouble.format(self.axis), "unproved" if trouble in NOT_FOLLOWED else "position")
             return _lost(reads, found, outputs)
         step = lcm(*(read.state.step * one.factor for read, one in passed if read.state))
         ways = self._met(passed, step, found)
@@ -272,7 +277,9 @@ class Walk:
             return (layer.name,)
         difference = mirrored_alike(numbers.detach(), ways)
         if difference:
-            size = "is of another size than" if difference == float("inf") else f"differs by up to {difference:.3g} from"
+            size = (
+                "is of another size than" if difference == float("inf") else f"differs by up to {difference:.3g} from"
+            )
             found.blame(f"has a kernel that {size} {self.image}", "kernel")
         return ()
 

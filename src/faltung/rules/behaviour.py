@@ -13,6 +13,11 @@ from faltung.rules.reductions import TRANSFORMS
 from faltung.rules.table import RULES, Call, Tensor, axis
 from faltung.rules.text import OPERATORS
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 KERNELS = frozenset(f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3))
 """Weighs what it reads by an argument `weight` whose last axes lie along the spatial ones."""
 
@@ -22,31 +27,31 @@ CENTRED = frozenset(
 )
 """Interpolation: output o of m lies as far from the first pixel as output m-1-o from the last."""
 
-SYMMETRIC = frozenset(
+SYMMETRIC = _names(
     """
     all amax amin any count_nonzero linalg_vector_norm logsumexp max mean median min nanmean nanmedian nansum norm prod
     special_logsumexp std std_mean sum var var_mean aminmax
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d
     adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
-    """.split()
+    """
 )
 """What they make of an axis that is read whole does not depend on the order of its places; indices do."""
 
-NORMALISERS = frozenset(
+NORMALISERS = _names(
     """
     batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_functional instance_norm group_norm
     native_group_norm layer_norm native_layer_norm rms_norm _fused_rms_norm
     softmax _softmax _safe_softmax special_softmax log_softmax _log_softmax special_log_softmax
-    """.split()
+    """
 )
 """Every output is its own place, measured by all of the axis, whatever the order of the places."""
 
 WITH_INDICES = frozenset(
-    [*(f"{kind}pool{axes}d{more}" for kind, more in (("adaptive_max_", ""), ("max_", "_with_indices")) for axes in (1, 2, 3))]
+    name for axes in (1, 2, 3) for name in (f"adaptive_max_pool{axes}d", f"max_pool{axes}d_with_indices")
 )
 """Their second output tells places of the whole map."""
 
-JOINING = frozenset("cat concat concatenate stack hstack vstack row_stack dstack column_stack".split())
+JOINING = _names("cat concat concatenate stack hstack vstack row_stack dstack column_stack")
 
 SAME = (
     KERNELS
@@ -54,7 +59,7 @@ SAME = (
     | SYMMETRIC
     | NORMALISERS
     | JOINING
-    | frozenset(
+    | _names(
         """
         max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d
         max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices
@@ -78,7 +83,7 @@ SAME = (
         bilinear einsum chain_matmul linalg_multi_dot tensordot inner cosine_similarity linalg_vecdot pairwise_distance
         scaled_dot_product_attention embedding gather glu copy prelu view_as_real view_as_complex
         lstm gru rnn_tanh rnn_relu _fft_r2c _fft_c2c _fft_c2r
-        """.split()
+        """
     )
     | frozenset(f"fft_{name}{axes}" for name in TRANSFORMS for axes in ("", "2", "n"))
 )
@@ -150,8 +155,9 @@ def joined_axis(call: Call) -> int | None:
 def what_is_whole(call: Call) -> str:
     """Return in words how an operator reads an axis whole; `{}` stands for the axis."""
     if call.operator in NORMALISERS and "softmax" not in call.operator:
-        training = call.arguments.get("training") is True
-        return f"takes {'batch ' if training else ''}statistics over all of {{}}{' in training mode' if training else ''}"
+        if call.arguments.get("training") is True:
+            return "takes batch statistics over all of {} in training mode"
+        return "takes statistics over all of {}"
     if call.operator in NORMALISERS:
         return "is a softmax over all of {}"
     if call.operator == "scaled_dot_product_attention":

@@ -34,6 +34,8 @@ class Tensor:
     dtype: str = "float32"
     values: Callable[[], Any] | None = None
     """Gives the numbers of a parameter or constant, to those who must know them; None for what is computed."""
+    name: str = ""
+    """Of a parameter or buffer, as the model has it."""
 
 
 Reading = Relation | tuple[Relation, ...]

@@ -1,4 +1,4 @@
-"""Pictures of what Faltung says: grids, kernels, filtered pictures, frequency responses and fields.
+"""Pictures of what Faltung says: of filters, of fields, and of what moves with a picture.
 
 Every function draws into the matplotlib axes it is given (or new ones) and returns them. Colours mean the
 same everywhere: orange is the unit and what it reads, blue is the pixel asked about; in signed pictures red
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faltung.draw._base import PIXEL_COLOUR, UNIT_COLOUR, _axes
+from faltung.draw._motion import equivariance, error_map, lattice, shift_error
 from faltung.errors import FaltungError
 from faltung.region import Region, Unit, coordinates, name_unit
 
@@ -19,8 +21,25 @@ if TYPE_CHECKING:
 
     from faltung.effective import EffectiveField
 
-UNIT_COLOUR = "#e4572e"
-PIXEL_COLOUR = "#1b6ca8"
+__all__ = [
+    "PIXEL_COLOUR",
+    "SIGNED",
+    "UNIT_COLOUR",
+    "answer",
+    "effective",
+    "equivariance",
+    "error_map",
+    "explanation",
+    "field",
+    "frequency_response",
+    "grid",
+    "kernel",
+    "lattice",
+    "outline",
+    "picture",
+    "shift_error",
+]
+
 SIGNED = "RdBu_r"
 
 
@@ -298,14 +317,6 @@ def outline(region: Region, *, label: str = "", ax: "Axes | None" = None) -> "Ax
             weight="bold",
         )
     return ax
-
-
-def _axes(ax: "Axes | None") -> "Axes":
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot
-
-    return pyplot.subplots(layout="constrained")[1]
 
 
 def _picture_of(region: Region, image: ArrayLike | None) -> NDArray[Any] | None:
