@@ -289,3 +289,72 @@ def _that_fit(worlds: list[World], by: int, clean: torch.Tensor, axis: int, move
         if not left:
             break
     return left
+
+
+# Mirrorings and turns
+
+
+def symmetrised(model: Drawn) -> Drawn:
+    """Give every convolution a kernel that is its own mirror image along all axes, and turned where it is square."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.conv._ConvNd):
+            with torch.no_grad():
+                weight = module.weight
+                for axis in range(2, weight.dim()):
+                    weight.copy_(weight + weight.flip(axis))
+                if weight.dim() == 4 and weight.shape[2] == weight.shape[3]:
+                    weight.copy_(weight + weight.mT)
+    return model
+
+
+@st.composite
+def squares(draw: Draw) -> Drawn:
+    """Draw a network with symmetric kernels for a picture that is as high as it is wide."""
+    size = draw(st.integers(15, 20))
+    shape = (1, draw(st.integers(1, 2)), *([size] * draw(st.integers(1, 2))))
+    return symmetrised(draw(grown(shape)))
+
+
+def mirror_contradiction(model: Drawn) -> tuple[str, list[str]]:
+    """Hold what is proved of mirrorings and turns against what PyTorch does, on one picture, to the bit."""
+    report = faltung.check(model, *model.inputs(), measure=False)
+    output = report.output()
+    told = []
+    x = picture(model.shapes[0], 1)
+    with torch.no_grad():
+        still = model(x)
+        for symmetry in output.symmetries:
+            places = [2 + "yx"[4 - x.dim() :].index(axis) for axis in symmetry.axes]
+            if len(places) == 2 and x.shape[2] != x.shape[3]:
+                continue
+            moved = model(x.flip(places) if len(places) == 1 else torch.rot90(x, 1, places))
+            ways = dict(symmetry.ways)
+            if symmetry.holds:
+                clean = torch.ones_like(still, dtype=torch.bool)
+                if not symmetry.everywhere:
+                    clean = torch.tensor(output.untouched.mask())
+                told.append("everywhere" if symmetry.everywhere else "inside")
+                after, before = pulled(moved, still, ways)
+                both = torch.logical_and(*pulled(clean, clean, ways))
+                if symmetry.everywhere and both.numel() != still.numel():
+                    return f"{symmetry.name} is granted everywhere and leaves units out", told
+                if not torch.equal(after[both], before[both]):
+                    return f"{symmetry.name} is granted and does not hold", told
+            elif any(culprit.kind != "unproved" for culprit in symmetry.culprits):
+                told.append("denied")
+                itself = still.flip(places) if len(places) == 1 else torch.rot90(still, 1, places)
+                if itself.shape == moved.shape and torch.equal(itself, moved) and not bool((still == still[:1]).all()):
+                    return f"{symmetry.name} is denied ({symmetry.sentence()}) and holds", told
+    return "", told
+
+
+def pulled(after: torch.Tensor, before: torch.Tensor, ways: dict[int, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the units of `after` whose places i lead to a unit of `before`, sign*i + offset, and those units."""
+    order = list(range(before.dim()))
+    for axis, way in ways.items():
+        places = torch.arange(after.shape[axis])
+        goals = way.sign * places + way.offset
+        inside = (goals >= 0) & (goals < before.shape[way.to])
+        after, before = after.index_select(axis, places[inside]), before.index_select(way.to, goals[inside])
+        order[axis] = way.to
+    return after, before.permute(order)

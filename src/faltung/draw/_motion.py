@@ -49,8 +49,7 @@ def lattice(report: "Equivariance", *, layer: str | None = None, title: str = ""
     if len(shown) not in (1, 2):
         raise FaltungError(f"{output.layer} has {len(shown)} axes besides batch and channel; one or two can be drawn")
     others = tuple(place for place in range(len(output.axes)) if place not in shown)
-    clean = output.untouched.mask().all(axis=others)
-    clean = clean if clean.ndim == 2 else clean[None]
+    clean = np.atleast_2d(np.asarray(output.untouched.mask().all(axis=others)))
     ax = _axes(ax)
     colours = np.where(clean[..., None], UNTOUCHED, TOUCHED)
     ax.imshow(colours, interpolation="nearest", aspect="equal" if len(shown) == 2 else "auto")

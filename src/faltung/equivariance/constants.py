@@ -111,12 +111,16 @@ def followed(
     import torch
 
     for axis, way in ways.items():
-        size = before.shape[way.to]
-        pairs = [(place, way.place(place)) for place in range(after.shape[axis])]
-        kept = [(place, goal) for place, goal in pairs if goal is not None and goal < size]
-        after = after.index_select(axis, torch.tensor([place for place, _ in kept], device=after.device).long())
-        before = before.index_select(way.to, torch.tensor([goal for _, goal in kept], device=before.device).long())
+        kept = led(way, after.shape[axis], before.shape[way.to])
+        after = after.index_select(axis, torch.tensor(list(kept), device=after.device).long())
+        before = before.index_select(way.to, torch.tensor(list(kept.values()), device=before.device).long())
     return after, before.permute([ways[axis].to if axis in ways else axis for axis in range(before.dim())])
+
+
+def led(way: Way, places: int, goals: int) -> dict[int, int]:
+    """Return, for each of some places that a way leads anywhere, where it does."""
+    pairs = ((place, way.place(place)) for place in range(places))
+    return {place: goal for place, goal in pairs if goal is not None and goal < goals}
 
 
 def mirrored_alike(weights: "torch.Tensor", ways: Mapping[int, Way]) -> float:

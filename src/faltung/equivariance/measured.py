@@ -5,7 +5,6 @@ what comes in was there before. (With `shift='roll'` the world is a circle, and 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from math import ceil, floor
 from typing import Any
@@ -15,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils._pytree import tree_leaves
 
-from faltung.equivariance.constants import followed
+from faltung.equivariance.constants import followed, led
 from faltung.equivariance.report import Equivariance, Movement, Output
 from faltung.equivariance.ways import Way
-from faltung.equivariance.whole import LEVELS, in_whole_numbers, watched
+from faltung.equivariance.whole import LEVELS, copied, in_whole_numbers, watched
 from faltung.errors import FaltungError
 from faltung.graph import Graph
 from faltung.region import Region
@@ -209,14 +208,14 @@ def measured(
         if not wanted:
             continue
         world = _World(names, examples, report, axis, max(wanted), seed)
-        found += _compared(run(deepcopy(module), False), world, moving, wanted, whole=False)
+        found += _compared(run(copied(module), False), world, moving, wanted, whole=False)
         if isinstance(module, torch.nn.Module):
             on = [by for by in wanted if any(by % movement.step == 0 for _, movement in moving)]
             found += _in_whole_numbers(module, run, world, moving, on)
     proved = {(o.layer, m.axis) for o in report.outputs for m in o.movements if m.exact}
     proved |= {(o.layer, symmetry.name) for o in report.outputs for symmetry in o.symmetries if symmetry.holds}
     world = _World(names, examples, report, "", 0, seed)
-    return Measured(tuple(found), tuple(_mirrored(run(deepcopy(module), False), world, report)), frozenset(proved))
+    return Measured(tuple(found), tuple(_mirrored(run(copied(module), False), world, report)), frozenset(proved))
 
 
 def _mirrored(run: Run, world: "_World", report: Equivariance) -> Iterator[Mirrored]:
@@ -409,4 +408,10 @@ def _error(
     sizes = np.maximum(np.abs(moved), np.abs(still)).max(axis=others, initial=0, keepdims=True)
     largest, scale = float(gaps[both].max()), float(sizes[both].max())
     compared = int(both.sum()) * int(np.prod([before.shape[place] for place in others]))
-    return largest, largest / scale if scale else 0.0, compared, np.where(both, gaps, np.nan).squeeze(others)
+    error = np.full(shape, np.nan)
+    places = [
+        list(led(ways[place], size, before.shape[ways[place].to])) if place in ways else range(size)
+        for place, size in enumerate(shape)
+    ]
+    error[np.ix_(*places)] = np.where(both, gaps, np.nan)
+    return largest, largest / scale if scale else 0.0, compared, error.squeeze(others)

@@ -73,8 +73,8 @@ class Movement:
                 f"shift the input by {self.step}, the output stays" if self.step else "the output does not depend on it"
             )
         if self.kind == "pooled":
-            also = f" for shifts by {self.step}; others change also where it is sampled" if self.step > 1 else ""
-            return f"none: it is pooled, and changes with what enters and leaves the picture, and with no more{also}"
+            which, more = (f" by {self.step}", "; others by more") if self.step > 1 else ("", "")
+            return f"none: it is pooled, and shifts{which} change it by what enters and leaves the picture alone{more}"
         known = "not proved" if only_unproved(self.culprits) else "none"
         return f"{known}; it would be {self.step} to {along} but for what stands in the way" if along else known
 

@@ -111,17 +111,21 @@ def sub_pixel(
         why = "; ".join(map(str, movement.culprits))
         raise FaltungError(f"{output.layer} does not move with {axis} in any known way: {why}")
     place = report.moved[axis][next(iter(report.moved[axis]))]
+    kept = {by: _kept(output, movement, by) for by in (*shifts, SMALL)}
+
+    def root_mean_square(numbers: "torch.Tensor", by: float) -> float:
+        counted = kept[by].expand_as(numbers)
+        return float(((numbers.square() * counted).sum() / counted.sum().clamp(min=1)).sqrt())
+
     with torch.no_grad():
-        still = model(batch)
+        still: torch.Tensor = model(batch)
 
         def gone(by: float) -> "torch.Tensor":
             return _back(model(shifted(batch, by, place)), movement, by) - still
 
-        kept = {by: _kept(output, movement, by) for by in (*shifts, SMALL)}
-        size = float((still.square() * kept[SMALL]).mean().sqrt()) or 1.0
-        errors = {float(by): float((gone(by).square() * kept[by]).mean().sqrt()) / size for by in shifts}
-        slope = (gone(SMALL) - gone(-SMALL)) / (2 * SMALL)
-        lie = float((slope.square() * kept[SMALL]).mean().sqrt()) / size
+        size = root_mean_square(still, SMALL) or 1.0
+        errors = {float(by): root_mean_square(gone(by), by) / size for by in shifts}
+        lie = root_mean_square((gone(SMALL) - gone(-SMALL)) / (2 * SMALL), SMALL) / size
     return SubPixel(output.layer, axis, movement.step, errors, lie)
 
 
@@ -142,7 +146,9 @@ def shifted(pictures: "torch.Tensor", by: float, place: int) -> "torch.Tensor":
     turns = torch.arange(spectrum.shape[place], dtype=pictures.dtype) * (2 * torch.pi * by / size)
     shape = [1] * pictures.dim()
     shape[place] = -1
-    return torch.fft.irfft(spectrum * torch.polar(torch.ones_like(turns), turns).reshape(shape), n=size, dim=place)
+    turned = spectrum * torch.polar(torch.ones_like(turns), turns).reshape(shape)
+    back: torch.Tensor = torch.fft.irfft(turned, n=size, dim=place)
+    return back
 
 
 def _back(output: "torch.Tensor", movement: Movement, by: float) -> "torch.Tensor":

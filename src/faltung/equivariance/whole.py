@@ -5,6 +5,7 @@ give the same to the bit. Weights are rounded to small whole numbers, and fewer 
 would grow too large; every result on the way is looked at.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,11 +21,11 @@ LEVELS = ((4, 0), (1, 0), (1, 4), (1, 2), (1, 1))
 """The largest weight, and how many weights of each output are kept (0: all), tried in turn."""
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Looks at every tensor that is computed, whether all its numbers are whole and small enough."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.whole = True
 
     def __torch_dispatch__(
@@ -54,19 +55,26 @@ def watched() -> Iterator[Watch]:
         yield watch
 
 
+def copied(model: Any) -> Any:
+    """Return a copy of a model, and keep what PyTorch warns of (its own deprecations) from users."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return deepcopy(model)
+
+
 def in_whole_numbers(model: torch.nn.Module, largest: int, kept: int) -> torch.nn.Module:
     """Return a copy of a model in float64 whose parameters are whole numbers of at most `largest`.
 
     Batch normalisation by running statistics gets the mean 0 and the variance 1, so that it scales by its weight.
     With `kept`, that many weights of each output stay, the largest ones, as 1 or -1.
     """
-    twin = deepcopy(model).double()
+    twin: torch.nn.Module = copied(model).double()
     with torch.no_grad():
         for module in twin.modules():
-            if getattr(module, "running_var", None) is not None and hasattr(module, "eps"):
-                module.running_mean.zero_()
-                module.running_var.fill_(1.0 - module.eps)
-                assert float(module.running_var.reshape(-1)[0]) + module.eps == 1.0
+            mean, variance = getattr(module, "running_mean", None), getattr(module, "running_var", None)
+            if isinstance(mean, torch.Tensor) and isinstance(variance, torch.Tensor):
+                mean.zero_()
+                variance.fill_(1.0 - float(getattr(module, "eps", 0.0)))
         for weights in twin.parameters():
             if not weights.is_floating_point() or not weights.numel():
                 continue
