@@ -3,7 +3,8 @@
     python -m benchmarks.equivariance --n 1000
 
 The map of untouched units against NaN beyond every border, unit by unit; the lattice against crops of a larger
-picture, in whole numbers, on it and off it; mirrorings and turns against the mirrored picture. The last line counts; the exit code is 1 if there is any difference.
+picture, in whole numbers, on it and off it; mirrorings and turns against the mirrored picture. The last line
+counts; the exit code is 1 if there is any difference.
 """
 
 import logging

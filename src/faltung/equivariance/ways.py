@@ -117,10 +117,11 @@ def interior(reads: AxisReads) -> Reads | None:
         return reads.interior if isinstance(reads, Listed) else None
     if len(reads.taps) < 2 or any(len(taps) != 1 for taps in reads.taps):
         return None
-    distances = [taps.bounds.start - output for output, taps in enumerate(reads.taps)]
-    places = len({taps.bounds.start for taps in reads.taps})
+    copied = [taps.bounds.start for taps in reads.taps]
+    distances = [place - output for output, place in enumerate(copied)]
     most = max(sorted(set(distances)), key=distances.count)
-    return Reads(1, [[most]]) if all((distance - most) % places == 0 for distance in distances) else None
+    round_it = all((distance - most) % len(set(copied)) == 0 for distance in distances)
+    return Reads(1, [[most]]) if round_it and set(copied) == set(range(len(set(copied)))) else None
 
 
 def deviating(reads: AxisReads, inputs: int, around: int) -> IntervalSet:
