@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "faltung"
 FLOORS = [
     ["errors", "intervals", "words"],
     ["reads", "boundary"],
-    ["region", "listed"],
+    ["region", "listed", "formulas"],
     ["relation"],
     ["rules", "graph"],
     ["lattice", "field", "axes", "border"],

@@ -1,0 +1,198 @@
+"""Chains of equations with reasons, each checked by numbers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.formulas import render
+from faltung.formulas.evaluate import Instance, Points, evaluate, number
+from faltung.formulas.expressions import Expression, Over
+from faltung.formulas.notations import LATEX, MATHML, TEXT, Notation, spelled
+from faltung.formulas.scalars import Scalar, Symbol
+
+
+class StepFails(ArithmeticError):
+    """A step of a chain is not true: a rule has a defect. Never the user's mistake."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """left = right."""
+
+    left: Expression
+    right: Expression
+
+    def write(self, notation: Notation) -> str:
+        """Return the equation in a notation."""
+        left, right = (render.expression(side, notation) for side in (self.left, self.right))
+        return notation.relation % (left, "=", right)
+
+    def __str__(self) -> str:
+        return self.write(TEXT)
+
+    def latex(self) -> str:
+        """Return the equation in LaTeX."""
+        return self.write(LATEX)
+
+    def mathml(self) -> str:
+        """Return the equation as one element of MathML."""
+        return f'<math display="block">{self.write(MATHML)}</math>'
+
+
+@dataclass(frozen=True)
+class Step:
+    """A formula and why it holds."""
+
+    formula: Equation
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.formula}   ({self.reason})"
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A chain of equalities with the reason of each.
+
+    Parameters
+    ----------
+    title : str
+        What is derived or proved, in words.
+    steps : tuple of Step
+        Equations; where the left side stays the same, each is an equality with the one before.
+    ranges : tuple of Over
+        The indices that are free in them, with their ranges (None: all whole numbers).
+    checked : int
+        On how many random instances all steps were found to hold.
+    """
+
+    title: str
+    steps: tuple[Step, ...]
+    ranges: tuple[Over, ...]
+    checked: int
+
+    def verify(self, instances: Iterable[Instance], points: int = 24, seed: int = 0) -> int:
+        """Put numbers into every step and compare its two sides; return the number of instances.
+
+        Raises
+        ------
+        StepFails
+            If the sides of a step differ; it names the step and the numbers.
+        """
+        random = np.random.default_rng(seed)
+        count = 0
+        for instance in instances:
+            count += 1
+            places = draw_points(self.ranges, instance, points, random)
+            for place, step in enumerate(self.steps, start=1):
+                free = {s for side in (step.formula.left, step.formula.right) for s in side.symbols()}
+                used = {s: v for s, v in places.items() if s in free}
+                left, right = (evaluate(side, instance, used) for side in (step.formula.left, step.formula.right))
+                if not np.array_equal(left, right):
+                    raise StepFails(_failure(place, step, instance, used, left, right))
+        return count
+
+    def latex(self) -> str:
+        """Return the chain as aligned LaTeX, each reason below its formula."""
+        rows, last = [], None
+        for step in self.steps:
+            left = "" if step.formula.left == last else render.expression(step.formula.left, LATEX)
+            last = step.formula.left
+            rows.append(f"{left} &= {render.expression(step.formula.right, LATEX)}")
+            rows.append(f"&\\qquad \\text{{{spelled(step.reason)}}}")
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+    def mathml(self) -> str:
+        """Return the chain as one `math` element: a row for each formula and one for its reason."""
+        rows, last = [], None
+        for step in self.steps:
+            left = "" if step.formula.left == last else render.expression(step.formula.left, MATHML)
+            last = step.formula.left
+            right = f"<mrow><mo>=</mo>{render.expression(step.formula.right, MATHML)}</mrow>"
+            rows.append(f"{_cell(left, 'right')}{_cell(right, 'left')}")
+            rows.append(f"{_cell('', 'right')}{_cell(f'<mtext>{escape(step.reason)}</mtext>', 'left', reason=True)}")
+        table = "".join(f"<mtr>{row}</mtr>" for row in rows)
+        return f'<math display="block"><mtable displaystyle="true">{table}</mtable></math>'
+
+    def text(self) -> str:
+        """Return the steps in Unicode, each reason below its formula."""
+        lines, last = [], None
+        for step in self.steps:
+            right = render.expression(step.formula.right, TEXT)
+            if step.formula.left == last:
+                lines.append(f"    = {right}")
+            else:
+                lines.append(f"{render.expression(step.formula.left, TEXT)} = {right}")
+            last = step.formula.left
+            lines.append(f"        {step.reason}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.text()}\n\n{self.verdict}"
+
+    @property
+    def verdict(self) -> str:
+        """On how many random instances every step was checked."""
+        return f"Every step holds on {self.checked} random instances, compared exactly."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the chain as plain strings and numbers, ready for JSON."""
+        return {
+            "title": self.title,
+            "steps": [
+                {
+                    "text": str(step.formula),
+                    "latex": step.formula.latex(),
+                    "mathml": step.formula.mathml(),
+                    "reason": step.reason,
+                }
+                for step in self.steps
+            ],
+            "checked": self.checked,
+        }
+
+
+def draw_points(
+    ranges: Iterable[Over], instance: Instance, count: int, random: np.random.Generator
+) -> dict[Symbol, NDArray[Any]]:
+    """Draw random values for free indices, `count` of them each."""
+    drawn = {}
+    for over in ranges:
+        if over.low is None or over.high is None:
+            low, high = -4, 5
+        else:
+            low, high = (number(bound, instance) for bound in (over.low, over.high))
+        drawn[over.index] = random.integers(low, high, count)
+    return drawn
+
+
+def all_points(ranges: Iterable[Over], instance: Instance) -> tuple[dict[Symbol, NDArray[Any]], tuple[int, ...]]:
+    """Return all values of free indices that have ranges, and the shape that they span, first index first."""
+    spans = {
+        o.index: range(number(o.low or Scalar.of(0), instance), number(o.high or Scalar.of(0), instance))
+        for o in ranges
+    }
+    grids = np.meshgrid(*(np.array(span, dtype=np.int64) for span in spans.values()), indexing="ij")
+    shape = tuple(map(len, spans.values()))
+    return {index: grid.ravel() for index, grid in zip(spans, grids, strict=True)}, shape
+
+
+def _cell(inner: str, side: str, *, reason: bool = False) -> str:
+    style = f"text-align: {side}" + ("; padding-left: 2.5em; font-size: 85%; opacity: 0.7" if reason else "")
+    return f'<mtd style="{style}">{inner}</mtd>'
+
+
+def _failure(
+    place: int, step: Step, instance: Instance, points: Points, left: NDArray[Any], right: NDArray[Any]
+) -> str:
+    at = int(np.argmax(left != right))
+    names: Mapping[Symbol, object] = {**instance.symbols, **{s: int(v[at]) for s, v in points.items()}}
+    numbers = ", ".join(f"{symbol.name}={value}" for symbol, value in names.items())
+    return f"step {place}, {step}: {left[at]} = {right[at]} is false, where {numbers}"
