@@ -247,9 +247,9 @@ class _Grid:
         by = factor.by.tensor
         values = {s: np.broadcast_to(v, self.shape)[cells] for s, v in self.values.items() if s in self._indices}
         derived: Numbers = np.zeros(len(cells[0]), dtype=np.int64)
-        distinct, which = np.unique(np.array(places).reshape(len(places), -1), axis=1, return_inverse=True)
-        for column, place in enumerate(map(tuple, distinct.T.tolist())):
-            here = np.asarray(which).ravel() == column
+        distinct, which = np.unique(np.array(places).reshape(len(places), derived.size), axis=1, return_inverse=True)
+        for column, place in enumerate(map(tuple, distinct.T.tolist()) if places else [()]):
+            here = np.asarray(which).ravel() == column if places else np.ones(derived.size, dtype=bool)
             there = {s: v[here] for s, v in values.items()}
             # Exact where the numerator is at most quadratic in the entry, as all that is derived here is.
             up, down = (evaluate(factor.of, self.instance.changed(by, place, step), there) for step in (1, -1))

@@ -82,9 +82,9 @@ def condition(of: Condition, notation: Notation) -> str:
 
 
 def scalar(of: Scalar, notation: Notation) -> str:
-    """Return an index expression in a notation: positive terms first, x - D*floor(x/D) as x mod D."""
+    """Return an index expression in a notation: indices first, x - D*floor(x/D) as x mod D."""
     rest, remainders = _remainders(of.above)
-    terms = sorted(rest.terms.items(), key=lambda item: (item[1] < 0, not item[0]))
+    terms = sorted(rest.terms.items(), key=lambda item: (item[1] < 0, _rank(item[0])))
     parts = [(number < 0, _monomial(abs(number), monomial, notation)) for monomial, number in terms]
     parts += [(False, notation.remainder % (_grouped(x, notation), _grouped(by, notation))) for x, by in remainders]
     above = "".join(
@@ -120,6 +120,13 @@ def _remainders(of: Scalar) -> tuple[Scalar, list[tuple[Scalar, Scalar]]]:
                     found.append((step.of, step.by))
                     of = rest
     return of, found
+
+
+def _rank(monomial: Monomial) -> int:
+    """Place what holds an index before what holds parameters alone, and plain numbers last."""
+    if any(not isinstance(atom, Symbol) or atom.least is None for atom in monomial):
+        return 0
+    return 1 if monomial else 2
 
 
 def _monomial(number: int, monomial: Monomial, notation: Notation) -> str:

@@ -61,7 +61,9 @@ def unfold(expression: Expression, definition: Definition) -> Expression:
     def opened(factor: Factor) -> Expression:
         if isinstance(factor, Entry):
             return definition.at(factor) if factor.tensor == definition.tensor else Expression.of(factor)
-        return Expression.of(Partial(unfold(factor.of, definition), factor.by))
+        taken = {s for index in factor.by.indices for s in index.symbols()}
+        inner = tuple(term.fresh(taken) for term in unfold(factor.of, definition).terms)
+        return Expression.of(Partial(Expression(inner), factor.by))
 
     return _each_factor(expression, opened)
 
@@ -78,7 +80,6 @@ def differentiate(expression: Expression) -> Expression:
             return Expression.of(factor)
         terms = []
         for term in factor.of.terms:
-            term = term.fresh({s for index in factor.by.indices for s in index.symbols()})
             for place, inner in enumerate(term.factors):
                 if isinstance(inner, Partial):
                     raise FaltungError("a derivative of a derivative is not taken here")
@@ -152,6 +153,8 @@ def pads(expression: Expression, reach: Callable[[Mapped], Over]) -> Expression:
             if not isinstance(mapped, Mapped):
                 continue
             over = reach(mapped)
+            while over.index in set(term.symbols()):
+                over = replace(over, index=over.index.primed())
             kept = tuple(c for c in term.conditions if c != equal)
             copied = Scalar.of(replace(mapped, of=Scalar.of(over.index)))
             more = (Equal(copied, equal.right), Equal(mapped.of, Scalar.of(over.index)))
@@ -252,7 +255,7 @@ def _fixed(term: Term, equal: Equal, index: Symbol, value: Scalar) -> Term:
     others = [divides(c.by, c.value) if isinstance(c, Divides) else c for c in others]
     rest = tuple(o for o in term.over if o != over)
     inner = Term(term.factors, rest, (), term.scale).substitute(put)
-    return replace(inner, conditions=(*whole, *others))
+    return replace(inner, conditions=(*others, *whole))
 
 
 def _block(term: Term, facts: Facts, name: str) -> Term:
