@@ -4,17 +4,16 @@ This is the judge of the rules: it knows no delta but as a comparison of two num
 changing the entry and looking at what comes out. Whole numbers and fractions are exact.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faltung.boundary import most_padding, source
-from faltung.formulas.expressions import Between, Condition, Divides, Entry, Equal, Expression, Partial, Term
+from faltung.formulas.expressions import Between, Condition, Divides, Entry, Equal, Expression, Partial, Term, scalars
 from faltung.formulas.rules import Definition
 from faltung.formulas.scalars import At, Atom, Floor, Mapped, Scalar, Symbol
 
@@ -104,7 +103,7 @@ class Instance:
     symbols: Mapping[Symbol, int]
     tensors: Mapping[str, Tensor]
     integers: range | None = None
-    _made: dict[Computed, Numbers] = field(default_factory=dict)
+    _made: dict[object, Numbers] = field(default_factory=dict)
 
     def array(self, tensor: str) -> Numbers:
         """Return all entries of a tensor that has a list of them."""
@@ -119,6 +118,23 @@ class Instance:
         if tensor not in self._made:
             self._made[tensor] = np.asarray(tensor.compute(self))
         return self._made[tensor]
+
+    def derivative(self, number: str, tensor: str) -> Numbers:
+        """Return the derivative of a tensor without indices by each entry of another, found once."""
+        if (number, tensor) not in self._made:
+            shape = self.array(tensor).shape
+            of = Expression.of(Entry(number))
+            derived = [self.difference(of, tensor, place, {}).item() for place in np.ndindex(shape)]
+            self._made[number, tensor] = np.array(derived).reshape(shape)
+        return self._made[number, tensor]
+
+    def difference(self, of: Expression, tensor: str, place: tuple[int, ...], points: Points) -> Numbers:
+        """Return the derivative of an expression by one entry of a tensor: half of what +1 and -1 make of it.
+
+        Exact where the expression is at most quadratic in the entry, as all that is derived here is.
+        """
+        up, down = (evaluate(of, self.changed(tensor, place, step), points) for step in (1, -1))
+        return np.asarray((up - down) * Fraction(1, 2) if up.dtype == object else (up - down) // 2)
 
     def changed(self, tensor: str, place: tuple[int, ...], by: int) -> "Instance":
         """Return the instance with one entry of a tensor changed, and all that is computed from it."""
@@ -164,16 +180,7 @@ def evaluate(expression: Expression, instance: Instance, points: Points | None =
     count = len(next(iter(points.values()))) if points else 1
     total: Numbers = np.zeros(count, dtype=np.int64)
     for term in expression.terms:
-        ranges = [_range(over.low, over.high, instance) for over in term.over]
-        cells = int(np.prod([len(r) for r in ranges], initial=1))
-        step = max(1, MOST_CELLS // max(1, cells))
-        parts = [
-            _Grid(
-                term, ranges, instance, {s: v[at : at + step] for s, v in points.items()}, min(step, count - at)
-            ).sum()
-            for at in range(0, count, step)
-        ]
-        total = total + np.concatenate(parts) if parts else total
+        total = total + _sum(term, instance, points, count)
     return total
 
 
@@ -186,46 +193,60 @@ def number(scalar: Scalar, instance: Instance) -> int:
     return int(above // below)
 
 
-@dataclass(frozen=True, eq=False)
-class _Grid:
-    """One term at some points: a grid of summands, the points first and then one axis for each sum."""
+def _sum(term: Term, instance: Instance, points: Points, count: int) -> Numbers:
+    """Return a term at some points, so many of them at once that the summands fit."""
+    ranges = [_range(over.low, over.high, instance) for over in term.over]
+    step = max(1, MOST_CELLS // max(1, int(np.prod([len(along) for along in ranges]))))
+    parts = []
+    for first in range(0, count, step):
+        some = {s: values[first : first + step] for s, values in points.items() if s not in term.bound}
+        parts.append(_Summands(instance, some, min(step, count - first)).sum(term, ranges))
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
-    term: Term
-    ranges: list[range]
-    instance: Instance
-    points: Points
-    count: int
 
-    @cached_property
-    def values(self) -> dict[Symbol, Numbers]:
-        """The value of each symbol, in a shape that spreads over the grid."""
-        axes = 1 + len(self.ranges)
-        values = {s: np.asarray(n).reshape((1,) * axes) for s, n in self.instance.symbols.items()}
-        values |= {s: at.reshape((-1,) + (1,) * (axes - 1)) for s, at in self.points.items()}
-        for place, (over, along) in enumerate(zip(self.term.over, self.ranges, strict=True), start=1):
-            shape = [1] * axes
-            shape[place] = len(along)
-            values[over.index] = np.array(along, dtype=np.int64).reshape(shape)
-        return values
+class _Summands:
+    """The summands of a term at some points: the values of all indices, one entry for each summand.
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.count, *map(len, self.ranges))
+    Indices are added one by one, and what a condition excludes is dropped as soon as its indices are there.
+    """
 
-    def sum(self) -> Numbers:
+    def __init__(self, instance: Instance, points: Points, count: int) -> None:
+        self.instance = instance
+        self.parameters = {symbol: np.asarray(value) for symbol, value in instance.symbols.items()}
+        self.count = count
+        self.point: Numbers = np.arange(count)
+        self.indices: dict[Symbol, Numbers] = dict(points)
+
+    def sum(self, term: Term, ranges: list[range]) -> Numbers:
         """Return the sum of the summands at each point."""
-        inside = np.ones(self.shape, dtype=bool)
-        for condition in self.term.conditions:
-            inside = inside & self._holds(condition)
-        cells = np.nonzero(inside)
-        product: Numbers = np.ones(len(cells[0]), dtype=np.int64)
-        for factor in self.term.factors:
-            product = product * self._factor(factor, cells)
+        waiting = self._filtered(term.conditions)
+        for over, along in zip(term.over, ranges, strict=True):
+            size = len(self.point)
+            self.indices = {symbol: np.repeat(values, len(along)) for symbol, values in self.indices.items()}
+            self.indices[over.index] = np.tile(np.array(along, dtype=np.int64), size)
+            self.point = np.repeat(self.point, len(along))
+            waiting = self._filtered(waiting)
+        product: Numbers = np.ones(len(self.point), dtype=np.int64)
+        for factor in term.factors:
+            product = product * self._factor(factor)
         total = np.zeros(self.count, dtype=product.dtype)
-        np.add.at(total, cells[0], product)
-        above, below = _quotient(self.term.scale, self.values, self.instance)
-        total = total * int(np.asarray(above).item())
+        np.add.at(total, self.point, product)
+        above, below = self._quotient(term.scale)
+        total = total * int(above.item())
         return total if below == 1 else total.astype(object) * Fraction(1, below)
+
+    def _filtered(self, conditions: Iterable[Condition]) -> list[Condition]:
+        """Drop the summands that a condition excludes; return the conditions whose indices are not yet there."""
+        waiting = []
+        for condition in conditions:
+            symbols = {symbol for scalar in scalars(condition) for symbol in scalar.symbols()}
+            if not symbols <= self.indices.keys() | self.parameters.keys():
+                waiting.append(condition)
+                continue
+            inside = np.broadcast_to(self._holds(condition), self.point.shape)
+            self.indices = {symbol: values[inside] for symbol, values in self.indices.items()}
+            self.point = self.point[inside]
+        return waiting
 
     def _holds(self, condition: Condition) -> Numbers:
         match condition:
@@ -240,42 +261,34 @@ class _Grid:
                 return np.asarray(b[0] * a[1] % (b[1] * a[0]) == 0)
         raise TypeError(condition)
 
-    def _factor(self, factor: Entry | Partial, cells: tuple[Numbers, ...]) -> Numbers:
+    def _factor(self, factor: Entry | Partial) -> Numbers:
         if isinstance(factor, Entry):
-            return self.instance.tensors[factor.tensor].at(self._places(factor, cells), self.instance)
-        places = self._places(factor.by, cells)
-        by = factor.by.tensor
-        values = {s: np.broadcast_to(v, self.shape)[cells] for s, v in self.values.items() if s in self._indices}
-        derived: Numbers = np.zeros(len(cells[0]), dtype=np.int64)
+            return self.instance.tensors[factor.tensor].at(self._places(factor), self.instance)
+        places, by, inner = self._places(factor.by), factor.by.tensor, factor.of.entry
+        if inner is not None and not inner.indices:
+            return np.asarray(self.instance.derivative(inner.tensor, by)[places])
+        derived: Numbers = np.zeros(len(self.point), dtype=np.int64)
         distinct, which = np.unique(np.array(places).reshape(len(places), derived.size), axis=1, return_inverse=True)
         for column, place in enumerate(map(tuple, distinct.T.tolist()) if places else [()]):
             here = np.asarray(which).ravel() == column if places else np.ones(derived.size, dtype=bool)
-            there = {s: v[here] for s, v in values.items()}
-            # Exact where the numerator is at most quadratic in the entry, as all that is derived here is.
-            up, down = (evaluate(factor.of, self.instance.changed(by, place, step), there) for step in (1, -1))
-            difference = up - down
-            halves = difference * Fraction(1, 2) if difference.dtype == object else difference // 2
-            derived = derived.astype(halves.dtype)
-            derived[here] = halves
+            there = {symbol: values[here] for symbol, values in self.indices.items()}
+            found = self.instance.difference(factor.of, by, place, there)
+            derived = derived.astype(found.dtype)
+            derived[here] = found
         return derived
 
-    @property
-    def _indices(self) -> set[Symbol]:
-        return set(self.points) | set(self.term.bound)
-
-    def _places(self, entry: Entry, cells: tuple[Numbers, ...]) -> tuple[Numbers, ...]:
-        """Return the indices of an entry at the cells whose conditions hold; they are whole there."""
+    def _places(self, entry: Entry) -> tuple[Numbers, ...]:
+        """Return the indices of an entry; they must be whole."""
         found = []
         for index in entry.indices:
             above, below = self._quotient(index)
-            above = np.broadcast_to(above, self.shape)[cells]
             if (above % below).any():
                 raise IndexError(f"an index of {entry.tensor} is no whole number")
-            found.append(above // below)
+            found.append(np.broadcast_to(above // below, self.point.shape))
         return tuple(found)
 
     def _quotient(self, scalar: Scalar) -> tuple[Numbers, int]:
-        return _quotient(scalar, self.values, self.instance)
+        return _quotient(scalar, self.parameters | self.indices, self.instance)
 
 
 def _quotient(scalar: Scalar, values: Mapping[Symbol, Numbers], instance: Instance) -> tuple[Numbers, int]:

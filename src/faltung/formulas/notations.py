@@ -67,8 +67,8 @@ class Notation:
     sums, sum_over, sum_over_integers : str
         Around all sums; one sum by its indices, low <= index < beyond and last = beyond - 1; one over the whole
         numbers.
-    relation : str
-        Left side, sign, right side.
+    relation, where : str
+        Left side, sign, right side; a statement and the condition under which it holds.
     plus, minus, negative, times, product, comma, space, next_sum : str
         Between terms; before a first negative term; between factors of an index and of a term; and so on.
     """
@@ -94,6 +94,7 @@ class Notation:
     sum_over: str
     sum_over_integers: str
     relation: str
+    where: str
     plus: str
     minus: str
     negative: str
@@ -126,6 +127,7 @@ TEXT = Notation(
     sum_over="%(low)s≤%(names)s<%(beyond)s",
     sum_over_integers="%(names)s ∈ ℤ",
     relation="%s %s %s",
+    where="%s for %s",
     plus=" + ",
     minus=" − ",
     negative="−",
@@ -158,6 +160,7 @@ LATEX = Notation(
     sum_over=r"\sum_{%(names)s=%(low)s}^{%(last)s}",
     sum_over_integers=r"\sum_{%(names)s \in \mathbb{Z}}",
     relation="%s %s %s",
+    where=r"%s \ \text{for} \ %s",
     plus=" + ",
     minus=" - ",
     negative="-",
@@ -193,6 +196,7 @@ MATHML = Notation(
     sum_over="<munderover><mo>∑</mo><mrow>%(names)s<mo>=</mo>%(low)s</mrow>%(last)s</munderover>",
     sum_over_integers="<munder><mo>∑</mo><mrow>%(names)s<mo>∈</mo><mi>ℤ</mi></mrow></munder>",
     relation="<mrow>%s<mo>%s</mo>%s</mrow>",
+    where="<mrow>%s<mtext>&#xa0;for&#xa0;</mtext>%s</mrow>",
     plus="<mo>+</mo>",
     minus="<mo>−</mo>",
     negative="<mo>−</mo>",

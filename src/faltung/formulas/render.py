@@ -1,12 +1,13 @@
 """Formulas written down: one walk through a formula, in any notation."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from faltung.formulas.expressions import Between, Condition, Divides, Entry, Equal, Expression, Factor, Over, Term
 from faltung.formulas.notations import LATEX, MATHML, TEXT, Notation
 from faltung.formulas.scalars import At, Atom, Floor, Mapped, Monomial, Scalar, Symbol
 
-__all__ = ["LATEX", "MATHML", "TEXT", "Notation", "condition", "expression", "factor", "scalar"]
+__all__ = ["LATEX", "MATHML", "TEXT", "Notation", "condition", "expression", "factor", "ranges", "scalar", "statement"]
 
 
 def expression(of: Expression, notation: Notation) -> str:
@@ -39,15 +40,8 @@ def _term(term: Term, notation: Notation) -> str:
 
 
 def _sums(overs: tuple[Over, ...], notation: Notation) -> str:
-    """Return the sums, those over the same range next to each other taken together."""
-    groups: list[list[Over]] = []
-    for over in overs:
-        if groups and (groups[-1][0].low, groups[-1][0].high) == (over.low, over.high):
-            groups[-1].append(over)
-        else:
-            groups.append([over])
     written = []
-    for group in groups:
+    for group in _groups(overs):
         low, high = group[0].low, group[0].high
         names = notation.comma.strip().join(notation.name(over.index.name) for over in group)
         if low is None or high is None:
@@ -57,6 +51,17 @@ def _sums(overs: tuple[Over, ...], notation: Notation) -> str:
             parts = {key: scalar(value, notation) for key, value in ends.items()}
             written.append(notation.sum_over % {"names": names, **parts})
     return notation.sums % notation.next_sum.join(written)
+
+
+def _groups(overs: Iterable[Over]) -> list[list[Over]]:
+    """Return summation indices with those over the same range next to each other taken together."""
+    groups: list[list[Over]] = []
+    for over in overs:
+        if groups and (groups[-1][0].low, groups[-1][0].high) == (over.low, over.high):
+            groups[-1].append(over)
+        else:
+            groups.append([over])
+    return groups
 
 
 def factor(of: Factor, notation: Notation) -> str:
@@ -79,6 +84,28 @@ def condition(of: Condition, notation: Notation) -> str:
         case Divides(by, value):
             return notation.divides % (scalar(by, notation), scalar(value, notation))
     raise TypeError(of)
+
+
+def statement(of: Condition, notation: Notation) -> str:
+    """Return a condition as what it says, an equality as an equation."""
+    if isinstance(of, Equal):
+        return notation.relation % (scalar(of.left, notation), "=", scalar(of.right, notation))
+    return condition(of, notation)
+
+
+def ranges(overs: Iterable[Over], notation: Notation) -> list[str]:
+    """Return the ranges of indices as conditions, neighbours of one range together.
+
+    >>> ranges([Over.below(Symbol("u"), 3), Over.below(Symbol("v"), 3)], TEXT)
+    ['0 ≤ u, v < 3']
+    """
+    written = []
+    for group in _groups(overs):
+        low, high = group[0].low, group[0].high
+        names = notation.comma.join(notation.name(over.index.name) for over in group)
+        if low is not None and high is not None:
+            written.append(notation.between % (scalar(low, notation), names, scalar(high, notation)))
+    return written
 
 
 def scalar(of: Scalar, notation: Notation) -> str:

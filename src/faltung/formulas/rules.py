@@ -168,7 +168,7 @@ def blocks(expression: Expression, facts: Facts, name: str = "r") -> Expression:
 
     sum over o in 0..g*O-1 of [0 <= x - C*floor(o/O) < C] F(o)  =  sum over r in 0..O-1 of F(O*floor(x/C) + r)
 
-    for 0 <= x < g*C: the condition says that floor(o/O) = floor(x/C).
+    for 0 <= x < g*C: the condition says that floor(o/O) = floor(x/C). So does a delta of floor(o/O) and x, where C = 1.
     """
     return Expression(tuple(_block(term, facts, name) for term in expression.terms))
 
@@ -259,9 +259,9 @@ def _fixed(term: Term, equal: Equal, index: Symbol, value: Scalar) -> Term:
 
 
 def _block(term: Term, facts: Facts, name: str) -> Term:
-    for between in [c for c in term.conditions if isinstance(c, Between)]:
+    for held in term.conditions:
         for over in term.over:
-            found = _of_block(between, over, facts)
+            found = _of_block(held, over, facts)
             if found is None:
                 continue
             step, block, width = found
@@ -269,24 +269,29 @@ def _block(term: Term, facts: Facts, name: str) -> Term:
             while index in set(term.symbols()):
                 index = index.primed()
             rest = tuple(Over.below(index, width) if o == over else o for o in term.over)
-            kept = tuple(c for c in term.conditions if c != between)
+            kept = tuple(c for c in term.conditions if c != held)
             put: Mapping[Atom, Like] = {step: block, over.index: Scalar.of(width) * block + index}
             return _block(replace(term, over=rest, conditions=kept).substitute(put), facts, name)
     return term
 
 
-def _of_block(between: Between, over: Over, facts: Facts) -> tuple[Floor, Scalar, Scalar] | None:
+def _of_block(held: Condition, over: Over, facts: Facts) -> tuple[Floor, Scalar, Scalar] | None:
     """Return the floor(o/O) that a condition holds fast, its value floor(x/C), and O."""
-    if between.low.number != 0 or over.low is None or over.high is None or over.low.number != 0:
+    if over.high is None or over.low != Scalar.of(0):
         return None
-    for step in between.value.atoms():
+    if isinstance(held, Equal):
+        value, high = held.right - held.left, Scalar.of(1)
+    elif isinstance(held, Between) and held.low == Scalar.of(0):
+        value, high = held.value, held.high
+    else:
+        return None
+    for step in value.atoms():
         if not isinstance(step, Floor) or step.of != Scalar.of(over.index):
             continue
-        asked = between.value + between.high * step
-        if over.index in asked.symbols():
-            continue
-        if facts.hold(Between(Scalar.of(0), asked, between.high * over.high / step.by)):
-            return step, floor(asked, between.high), step.by
+        asked = value + high * step
+        within = Between(Scalar.of(0), asked, high * over.high / step.by)
+        if over.index not in asked.symbols() and facts.hold(within):
+            return step, floor(asked, high), step.by
     return None
 
 

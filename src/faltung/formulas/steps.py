@@ -1,6 +1,7 @@
 """Chains of equations with reasons, each checked by numbers."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -75,7 +76,7 @@ class Chain:
     ranges: tuple[Over, ...]
     checked: int
 
-    def verify(self, instances: Iterable[Instance], points: int = 24, seed: int = 0) -> int:
+    def verify(self, instances: Iterable[Instance], points: int = 8, seed: int = 0) -> int:
         """Put numbers into every step and compare its two sides; return the number of instances.
 
         Raises
@@ -96,14 +97,16 @@ class Chain:
                     raise StepFails(_failure(place, step, instance, used, left, right))
         return count
 
+    def remarks(self, notation: Notation) -> list[tuple[str, str]]:
+        """Return what is to be said below the steps: a word and a formula each."""
+        return []
+
     def latex(self) -> str:
         """Return the chain as aligned LaTeX, each reason below its formula."""
-        rows, last = [], None
-        for step in self.steps:
-            left = "" if step.formula.left == last else render.expression(step.formula.left, LATEX)
-            last = step.formula.left
-            rows.append(f"{left} &= {render.expression(step.formula.right, LATEX)}")
-            rows.append(f"&\\qquad \\text{{{spelled(step.reason)}}}")
+        rows = []
+        for left, right, reason in self._rows(LATEX):
+            rows += [f"{left} &= {right}", rf"&\qquad \text{{{spelled(reason)}}}"]
+        rows += [rf"\text{{{word}}} \quad & {formula}" for word, formula in self.remarks(LATEX)]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def _repr_latex_(self) -> str:
@@ -111,27 +114,28 @@ class Chain:
 
     def mathml(self) -> str:
         """Return the chain as one `math` element: a row for each formula and one for its reason."""
-        rows, last = [], None
-        for step in self.steps:
-            left = "" if step.formula.left == last else render.expression(step.formula.left, MATHML)
-            last = step.formula.left
-            right = f"<mrow><mo>=</mo>{render.expression(step.formula.right, MATHML)}</mrow>"
-            rows.append(f"{_cell(left, 'right')}{_cell(right, 'left')}")
-            rows.append(f"{_cell('', 'right')}{_cell(f'<mtext>{escape(step.reason)}</mtext>', 'left', reason=True)}")
-        table = "".join(f"<mtr>{row}</mtr>" for row in rows)
-        return f'<math display="block"><mtable displaystyle="true">{table}</mtable></math>'
+        rows = []
+        for left, right, reason in self._rows(MATHML):
+            rows.append(_cells(left, f"<mrow><mo>=</mo>{right}</mrow>"))
+            rows.append(_cells("", f"<mtext>{escape(reason)}</mtext>", _REASON))
+        for word, formula in self.remarks(MATHML):
+            rows.append(_cells(f"<mtext>{word}</mtext>", formula))
+        return f'<math display="block"><mtable displaystyle="true">{"".join(rows)}</mtable></math>'
 
-    def text(self) -> str:
-        """Return the steps in Unicode, each reason below its formula."""
-        lines, last = [], None
+    def _rows(self, notation: Notation) -> Iterator[tuple[str, str, str]]:
+        """Yield left side, right side and reason of each step; the left side only where it changes."""
+        last = None
         for step in self.steps:
-            right = render.expression(step.formula.right, TEXT)
-            if step.formula.left == last:
-                lines.append(f"    = {right}")
-            else:
-                lines.append(f"{render.expression(step.formula.left, TEXT)} = {right}")
-            last = step.formula.left
-            lines.append(f"        {step.reason}")
+            formula = step.formula
+            left = "" if formula.left == last else render.expression(formula.left, notation)
+            last = formula.left
+            yield left, render.expression(formula.right, notation), step.reason
+
+    def text(self, width: int = 100) -> str:
+        """Return the steps in Unicode, each reason below its formula, in lines of a width where they can be broken."""
+        lines = []
+        for left, right, reason in self._rows(TEXT):
+            lines += [*wrapped(f"{left or ' '} = {right}", width), f"        {reason}"]
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -159,6 +163,22 @@ class Chain:
         }
 
 
+def wrapped(line: str, width: int) -> list[str]:
+    """Break a formula between factors, sums and brackets, so that its lines are no longer than a width if they can.
+
+    >>> wrapped("Y[i] = Σ_{0≤m<k} W[m] · X[s·i + d·m − p]", 30)
+    ['Y[i] = Σ_{0≤m<k} W[m]', '      · X[s·i + d·m − p]']
+    """
+    lines = [""]
+    for part in re.split(r" (?=· |Σ|\[|\()", line):
+        joined = f"{lines[-1]} {part}" if lines[-1] else part
+        if lines[-1].strip() and len(joined) > width:
+            lines.append(f"      {part}")
+        else:
+            lines[-1] = joined
+    return lines
+
+
 def draw_points(
     ranges: Iterable[Over], instance: Instance, count: int, random: np.random.Generator
 ) -> dict[Symbol, NDArray[Any]]:
@@ -184,9 +204,15 @@ def all_points(ranges: Iterable[Over], instance: Instance) -> tuple[dict[Symbol,
     return {index: grid.ravel() for index, grid in zip(spans, grids, strict=True)}, shape
 
 
-def _cell(inner: str, side: str, *, reason: bool = False) -> str:
-    style = f"text-align: {side}" + ("; padding-left: 2.5em; font-size: 85%; opacity: 0.7" if reason else "")
-    return f'<mtd style="{style}">{inner}</mtd>'
+_REASON = "padding-left: 2.5em; font-size: 85%; opacity: 0.7"
+
+
+def _cells(left: str, right: str, style: str = "") -> str:
+    """Return one row of a table of two columns that meet at their equals signs."""
+    return (
+        f'<mtr><mtd style="text-align: right">{left}</mtd>'
+        f'<mtd style="text-align: left{"; " if style else ""}{style}">{right}</mtd></mtr>'
+    )
 
 
 def _failure(

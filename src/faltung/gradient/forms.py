@@ -1,7 +1,7 @@
 """Layers as formulas: what an entry of Y is, as a sum over entries of W and X."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from faltung.formulas import (
     At,
@@ -11,15 +11,18 @@ from faltung.formulas import (
     Entry,
     Equal,
     Expression,
-    Facts,
     Factor,
+    Facts,
     Mapped,
     Over,
     Scalar,
     Symbol,
     Term,
+    eliminate,
     floor,
 )
+from faltung.formulas.expressions import scalars
+from faltung.formulas.scalars import Like
 from faltung.gradient.layers import WEIGHTED, Axis, Layer
 
 LETTERS = {"Y": ("i", "j"), "W": ("u", "v"), "X": ("alpha", "beta"), "tap": ("m", "n"), "padded": ("q", "r")}
@@ -31,45 +34,46 @@ SLACK = "rows behind"
 
 @dataclass(frozen=True)
 class Indexed:
-    """A tensor with an index for each of its axes, and the ranges of these."""
+    """An entry of a tensor, and the ranges of its indices; where an axis has size 1, its index is 0."""
 
-    tensor: str
+    entry: Entry
     ranges: tuple[Over, ...]
-
-    @property
-    def indices(self) -> tuple[Symbol, ...]:
-        """The indices."""
-        return tuple(over.index for over in self.ranges)
-
-    @property
-    def entry(self) -> Entry:
-        """The entry at these indices."""
-        return Entry.of(self.tensor, *self.indices)
 
     def avoiding(self, taken: Sequence[Symbol]) -> "Indexed":
         """Return the same with indices primed where their names are taken."""
         moved = Term((self.entry,), self.ranges).fresh(taken)
-        return Indexed(self.tensor, moved.over)
+        (entry,) = moved.factors
+        assert isinstance(entry, Entry)
+        return Indexed(entry, moved.over)
+
+    @property
+    def free(self) -> tuple[Symbol, ...]:
+        """The indices that are not 0 once and for all."""
+        return tuple(over.index for over in self.ranges)
 
 
 def indexed(layer: Layer, tensor: str) -> Indexed:
-    """Return X, W, b or Y of a layer with its usual indices."""
+    """Return an entry of X, W, b or Y of a layer with its usual indices."""
     inputs, outputs = total(layer.inputs, layer.groups), total(layer.outputs, layer.groups)
     o, c = Symbol("o"), Symbol("c")
-    channels: dict[str, list[Over]] = {name: [] for name in "XWYb"}
+    channels: dict[str, list[Over]] = {}
     if layer.groups is not None and layer.operator in WEIGHTED:
         channels = {"X": [Over.below(c, inputs)], "Y": [Over.below(o, outputs)], "b": [Over.below(o, outputs)]}
-        own = (outputs, layer.inputs) if layer.operator == "conv" else (layer.outputs, inputs)
-        first, second = Over.below(o, own[0]), Over.below(c, own[1])
-        channels["W"] = [first, second] if layer.operator == "conv" else [second, first]
-    sizes = {
-        "X": [Scalar.of(axis.inputs) for axis in layer.axes],
-        "Y": [Scalar.of(axis.outputs) for axis in layer.axes],
+        if layer.operator == "conv":
+            channels["W"] = [Over.below(o, outputs), Over.below(c, layer.inputs)]
+        else:
+            channels["W"] = [Over.below(c, inputs), Over.below(o, layer.outputs)]
+    sizes: dict[str, list[Like]] = {
+        "X": [axis.inputs for axis in layer.axes],
+        "Y": [axis.outputs for axis in layer.axes],
         "W": [axis.kernel for axis in layer.axes],
         "b": [],
     }
     spatial = [Over.below(i, size) for i, size in zip(letters(tensor, layer), sizes[tensor], strict=False)]
-    return Indexed(tensor, (*channels[tensor], *spatial))
+    overs = [*channels.get(tensor, []), *spatial]
+    single = {over.index: 0 for over in channels.get(tensor, []) if over.high == Scalar.of(1)}
+    entry = Entry(tensor, tuple(Scalar.of(over.index).substitute(single) for over in overs))
+    return Indexed(entry, tuple(over for over in overs if over.index not in single))
 
 
 def letters(tensor: str, layer: Layer) -> list[Symbol]:
@@ -87,12 +91,19 @@ def total(channels: Scalar, groups: Scalar | None) -> Scalar:
 
 def form(layer: Layer) -> Definition:
     """Return what an entry of Y is; for a transposed convolution with its deltas, which say where an input goes."""
-    left = indexed(layer, "Y")
+    left = indexed(layer, "Y").free
     makers = {"conv": _convolution, "tconv": _transposed, "avgpool": _average, "maxpool": _maximum}
     terms = [makers[layer.operator](layer, letters("Y", layer))]
     if layer.bias:
-        terms.append(Term((Entry.of("b", *left.indices[: len(left.indices) - len(layer.axes)]),)))
-    return Definition("Y", left.indices, Expression(tuple(terms)))
+        terms.append(Term((Entry.of("b", *left[: len(left) - len(layer.axes)]),)))
+    return Definition("Y", left, Expression(tuple(terms)))
+
+
+def solved(layer: Layer) -> Definition:
+    """Return what an entry of Y is, without deltas: those of a transposed convolution are solved for its input."""
+    definition = form(layer)
+    known = facts(layer, indexed(layer, "Y").ranges)
+    return replace(definition, body=eliminate(definition.body, known, letters("X", layer))[0])
 
 
 def facts(layer: Layer, ranges: Sequence[Over] = ()) -> Facts:
@@ -107,7 +118,9 @@ def facts(layer: Layer, ranges: Sequence[Over] = ()) -> Facts:
     for axis in layer.axes:
         padding = axis.before + axis.after
         if layer.operator == "tconv":
-            sizes[axis.outputs] = axis.stride * (Scalar.of(axis.inputs) - 1) + axis.extent + axis.output_padding - padding
+            sizes[axis.outputs] = (
+                axis.stride * (Scalar.of(axis.inputs) - 1) + axis.extent + axis.output_padding - padding
+            )
         else:
             covered = axis.stride * (Scalar.of(axis.outputs) - 1) + axis.extent
             sizes[axis.inputs] = covered + Symbol(SLACK, 0) - padding
@@ -137,6 +150,39 @@ def reach(layer: Layer, mapped: Mapped) -> Over:
     return Over(letters("padded", layer)[place], axis.before * -1, axis.after + axis.inputs)
 
 
+def pieces(layer: Layer, mapped: Mapped) -> list[tuple[Scalar, Between]]:
+    """Return an index map piece by piece: the pixel that a position q copies, and for which q.
+
+    Before the first pixel, among the pixels, and behind the last.
+    """
+    over = reach(layer, mapped)
+    q, size = Scalar.of(over.index), mapped.size
+    outside = {
+        "reflect": (q * -1, (size - 1) * 2 - q),
+        "replicate": (Scalar.of(0), size - 1),
+        "circular": (q + size, q - size),
+    }
+    assert over.low is not None
+    assert over.high is not None
+    zero, (before, behind) = Scalar.of(0), outside[mapped.boundary]
+    return [
+        (before, Between(over.low, q, zero)),
+        (q, Between(zero, q, size)),
+        (behind, Between(size, q, over.high)),
+    ]
+
+
+def mappings(layer: Layer) -> list[Mapped]:
+    """Return the index maps through which a layer reads, of their own argument q."""
+    found = {}
+    for term in form(layer).body.terms:
+        for scalar in scalars(term):
+            for atom in scalar.atoms():
+                if isinstance(atom, Mapped):
+                    found[atom.name] = replace(atom, of=Scalar.of(reach(layer, atom).index))
+    return list(found.values())
+
+
 def mapping_name(layer: Layer, place: int) -> str:
     """Return the name of the index map of an axis."""
     return f"rho_{place + 1}" if len(layer.axes) > 1 else "rho"
@@ -150,13 +196,16 @@ def _convolution(layer: Layer, outputs: Sequence[Symbol]) -> Term:
     weights: list[Scalar] = [Scalar.of(m) for m in taps]
     if layer.groups is not None:
         o, c = Symbol("o"), Symbol("c")
-        block = _block(layer, o)
+        group = block(layer, o)
         over.insert(0, Over.below(c, layer.inputs))
         weights = [Scalar.of(o), Scalar.of(c), *weights]
-        read = [layer.inputs * block + c, *read]
-    return facts(layer, indexed(layer, "Y").ranges).tidy(
-        Term((Entry("W", tuple(weights)), Entry("X", tuple(read))), tuple(over), tuple(conditions))
-    ) or Term()
+        read = [layer.inputs * group + c, *read]
+    return (
+        facts(layer, indexed(layer, "Y").ranges).tidy(
+            Term((Entry("W", tuple(weights)), Entry("X", tuple(read))), tuple(over), tuple(conditions))
+        )
+        or Term()
+    )
 
 
 def _transposed(layer: Layer, outputs: Sequence[Symbol]) -> Term:
@@ -172,13 +221,16 @@ def _transposed(layer: Layer, outputs: Sequence[Symbol]) -> Term:
     read: list[Scalar] = [Scalar.of(a) for a in inputs]
     if layer.groups is not None:
         o, c = Symbol("o"), Symbol("c")
-        block = _block(layer, o)
+        group = block(layer, o)
         over.insert(0, Over.below(c, layer.inputs))
-        weights = [layer.inputs * block + c, Scalar.of(o) - layer.outputs * block, *weights]
-        read = [layer.inputs * block + c, *read]
-    return facts(layer, indexed(layer, "Y").ranges).tidy(
-        Term((Entry("W", tuple(weights)), Entry("X", tuple(read))), tuple(over), tuple(conditions))
-    ) or Term()
+        weights = [layer.inputs * group + c, Scalar.of(o) - layer.outputs * group, *weights]
+        read = [layer.inputs * group + c, *read]
+    return (
+        facts(layer, indexed(layer, "Y").ranges).tidy(
+            Term((Entry("W", tuple(weights)), Entry("X", tuple(read))), tuple(over), tuple(conditions))
+        )
+        or Term()
+    )
 
 
 def _average(layer: Layer, outputs: Sequence[Symbol]) -> Term:
@@ -195,9 +247,10 @@ def _average(layer: Layer, outputs: Sequence[Symbol]) -> Term:
             scale = scale / axis.kernel
     else:
         factors.insert(0, Entry.of("R", *outputs))
-    return facts(layer, indexed(layer, "Y").ranges).tidy(
-        Term(tuple(factors), tuple(over), tuple(conditions), scale)
-    ) or Term()
+    return (
+        facts(layer, indexed(layer, "Y").ranges).tidy(Term(tuple(factors), tuple(over), tuple(conditions), scale))
+        or Term()
+    )
 
 
 def _maximum(layer: Layer, outputs: Sequence[Symbol]) -> Term:
@@ -235,7 +288,7 @@ def _read(
     return read, list(conditions)
 
 
-def _block(layer: Layer, output: Symbol) -> Scalar:
+def block(layer: Layer, output: Symbol | Scalar) -> Scalar:
     """Return the group of an output channel; 0 where there is one group only."""
     if layer.groups is not None and layer.groups.number == 1:
         return Scalar.of(0)

@@ -127,7 +127,10 @@ def _sizes(layer: Layer, axis: Axis, values: Mapping[Symbol, int], random: np.ra
             least += 1
     inputs = least + int(random.integers(0, most + 1))
     outputs = rule.output_size(inputs, axis="x", layer=layer.operator)
-    return AxisNumbers(k, s, d, before, after, extra, inputs, outputs)
+    numbers = AxisNumbers(k, s, d, before, after, extra, inputs, outputs)
+    if layer.operator == "maxpool" and (_table(layer, numbers) < 0).all(axis=1).any():
+        raise FaltungError("a window of padding alone has no maximum")
+    return numbers
 
 
 def _with_tensors(
@@ -139,10 +142,7 @@ def _with_tensors(
     groups, inputs, outputs = (
         number(scalar, symbols) for scalar in (layer.groups or Scalar.of(1), layer.inputs, layer.outputs)
     )
-    shapes = {
-        name: tuple(number(o.high or Scalar.of(1), symbols) for o in forms.indexed(layer, name).ranges)
-        for name in "XWYb"
-    }
+    shapes = {name: _shape(forms.indexed(layer, name), symbols) for name in "XWYb"}
     tensors: dict[str, Tensor] = {"X": Array(random.integers(-9, 10, shapes["X"]))}
     if layer.operator in WEIGHTED:
         tensors["W"] = Array(random.integers(-9, 10, shapes["W"]))
@@ -156,6 +156,12 @@ def _with_tensors(
     tensors["Y"] = Computed(lambda instance: forward(case, instance))
     tensors[LOSS] = Computed(lambda instance: _loss(instance.array("Y"), square, linear))
     return case.with_tensors(tensors)
+
+
+def _shape(indexed: forms.Indexed, symbols: Instance) -> tuple[int, ...]:
+    """Return the shape of a tensor from the ranges of its indices; an index that is 0 has an axis of size 1."""
+    sizes = {Scalar.of(o.index): number(o.high or Scalar.of(1), symbols) for o in indexed.ranges}
+    return tuple(sizes.get(index, 1) for index in indexed.entry.indices)
 
 
 def _loss(y: Numbers, square: Numbers, linear: Numbers) -> Numbers:
@@ -192,28 +198,26 @@ def divisor(case: Case) -> int:
     return int(np.prod([axis.kernel for axis in case.axes]))
 
 
-def _table(case: Case, axis: AxisNumbers) -> Numbers:
+def _table(layer: Layer, axis: AxisNumbers) -> Numbers:
     """Return the pixel that tap m of output i reads, as [i, m]; -1 where there is none."""
-    copied = index_map(axis.inputs, axis.before, axis.after, case.layer.boundary)
+    copied = index_map(axis.inputs, axis.before, axis.after, layer.boundary)
     copied += [None] * (axis.stride * axis.outputs + axis.dilation * axis.kernel)  # a window that hangs over the end
-    rows = [
-        [copied[axis.stride * i + axis.dilation * m] for m in range(axis.kernel)]
-        for i in range(axis.outputs)
-    ]
+    rows = [[copied[axis.stride * i + axis.dilation * m] for m in range(axis.kernel)] for i in range(axis.outputs)]
     return np.array([[-1 if pixel is None else pixel for pixel in row] for row in rows])
 
 
 def _convolved(case: Case, x: Numbers, w: Numbers) -> Numbers:
     bordered = np.pad(x, [(0, 0)] + [(0, 1)] * len(case.axes))  # index -1 reads a 0
-    tables = [_table(case, axis) for axis in case.axes]
+    tables = [_table(case.layer, axis) for axis in case.axes]
     y = np.zeros((case.groups * case.outputs, *(axis.outputs for axis in case.axes)), dtype=np.int64)
     for tap in product(*(range(axis.kernel) for axis in case.axes)):
         rows = (table[:, m] for table, m in zip(tables, tap, strict=True))
-        read = bordered[np.ix_(range(len(x)), *rows)]
+        read = bordered[np.ix_(np.arange(len(x)), *rows)]
         for group in range(case.groups):
             own = slice(group * case.outputs, (group + 1) * case.outputs)
             seen = slice(group * case.inputs, (group + 1) * case.inputs)
-            y[own] += np.tensordot(w[(own, slice(None), *tap)], read[seen], 1)
+            weights: Any = (own, slice(None), *tap)
+            y[own] += np.tensordot(w[weights], read[seen], 1)
     return y
 
 
@@ -226,15 +230,16 @@ def _transposed(case: Case, x: Numbers, w: Numbers) -> Numbers:
             at = axis.stride * np.arange(axis.inputs) + axis.dilation * m - axis.before
             places.append(np.where((at >= 0) & (at < axis.outputs), at, axis.outputs))  # the last is thrown away
         for group in range(case.groups):
-            own = range(group * case.outputs, (group + 1) * case.outputs)
+            own = np.arange(group * case.outputs, (group + 1) * case.outputs)
             seen = slice(group * case.inputs, (group + 1) * case.inputs)
-            np.add.at(y, np.ix_(own, *places), np.tensordot(w[(seen, slice(None), *tap)].T, x[seen], 1))
+            weights: Any = (seen, slice(None), *tap)
+            np.add.at(y, np.ix_(own, *places), np.tensordot(w[weights].T, x[seen], 1))
     return y[(slice(None), *map(slice, sizes))]
 
 
 def argmax(case: Case, x: Numbers) -> dict[str, Tensor]:
     """Return the taps at which each window of X is largest, the first of equals."""
-    tables = [_table(case, axis) for axis in case.axes]
+    tables = [_table(case.layer, axis) for axis in case.axes]
     shape = tuple(axis.outputs for axis in case.axes)
     best = np.full(shape, np.iinfo(np.int64).min)
     taps = np.zeros((len(shape), *shape), dtype=np.int64)

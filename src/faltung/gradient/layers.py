@@ -1,20 +1,20 @@
 """The layer that is derived: an operator and, for each axis, its numbers or the symbols that stand for them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from faltung.boundary import BOUNDARIES
 from faltung.errors import FaltungError, UnknownName
-from faltung.formulas import Scalar, Symbol, floor
+from faltung.formulas import Scalar, Symbol, floor, render
 from faltung.rules import OPERATORS
 
 if TYPE_CHECKING:
     from torch import nn
 
 Setting = int | str
-PerAxis = Setting | Sequence[Union[Setting, tuple[int, int]]]
+PerAxis = Setting | Sequence[Setting | tuple[int, int]]
 
 KINDS = {
     "conv": "cross-correlation",
@@ -27,6 +27,8 @@ KINDS = {
 WEIGHTED = ("conv", "tconv")
 GENERAL = "conv k=k s=s d=d p=p g=g"
 MOST_AXES = 6
+
+ONE = Scalar.of(1)
 
 _LEAST = {"k": 1, "s": 1, "d": 1, "p": 0, "op": 0, "g": 1, "C": 1, "O": 1}
 _KEYWORDS = {"kernel": "k", "stride": "s", "dilation": "d", "padding": "p", "output_padding": "op", "groups": "g"}
@@ -51,6 +53,14 @@ class Axis:
     def extent(self) -> Scalar:
         """Positions from the first tap to the last, both counted."""
         return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def padding_text(self) -> str:
+        """The padding in the text form."""
+        if self.before.number is None and self.before == floor(self.extent - 1, 2):
+            return "same"
+        before, after = (render.scalar(side, render.TEXT) for side in (self.before, self.after))
+        return before if before == after else f"{before}+{after}"
 
     def numbers(self) -> Iterator[Scalar]:
         """Yield what the axis is described by."""
@@ -85,17 +95,40 @@ class Layer:
     operator: str
     axes: tuple[Axis, ...]
     groups: Scalar | None = None
-    inputs: Scalar = Scalar.of(1)
-    outputs: Scalar = Scalar.of(1)
+    inputs: Scalar = ONE
+    outputs: Scalar = ONE
     bias: bool = False
     boundary: str = "zero"
     ceil: bool = False
     divisor: str | Scalar = "kernel"
 
     @property
-    def kind(self) -> str:
-        """The operator in words."""
-        return KINDS[self.operator]
+    def text(self) -> str:
+        """The layer in the text form; what has its default value is left out."""
+        kernels = [axis.kernel for axis in self.axes]
+        unsaid = {
+            "s": kernels if self.operator.endswith("pool") else [ONE] * len(kernels),
+            "d": [ONE] * len(kernels),
+            "op": [ONE * 0] * len(kernels),
+        }
+        columns = {
+            "k": kernels,
+            "s": [axis.stride for axis in self.axes],
+            "d": [axis.dilation for axis in self.axes],
+            "op": [axis.output_padding for axis in self.axes],
+        }
+        words = [self.operator]
+        for key, column in columns.items():
+            if column != unsaid.get(key):
+                words.append(f"{key}={_joined(render.scalar(entry, render.TEXT) for entry in column)}")
+        paddings = [axis.padding_text for axis in self.axes]
+        if any(padding != "0" for padding in paddings):
+            words.append(f"p={_joined(paddings)}")
+        if self.groups is not None:
+            words.append(f"g={render.scalar(self.groups, render.TEXT)}")
+        if self.boundary != "zero":
+            words.append(f"boundary={self.boundary}")
+        return " ".join([*words, "ceil=1"] if self.ceil else words)
 
     def symbols(self) -> list[Symbol]:
         """Return the parameters, sizes excepted, each once."""
@@ -103,6 +136,12 @@ class Layer:
         if self.groups is not None:
             scalars += [self.groups, self.inputs, self.outputs]
         return list(dict.fromkeys(symbol for scalar in scalars for symbol in scalar.symbols()))
+
+
+def _joined(written: Iterable[str]) -> str:
+    """Return one entry for each axis joined by x, or one for all."""
+    entries = list(written)
+    return entries[0] if len(set(entries)) == 1 else "x".join(entries)
 
 
 def read(layer: "str | nn.Module", axes: int | None, settings: Mapping[str, Any]) -> Layer:
@@ -170,7 +209,10 @@ def _from_module(module: "nn.Module", axes: int | None) -> tuple[str, dict[str, 
         groups = given["groups"]
         mode = given["padding_mode"]
         values |= {"g": groups, "bias": module.bias is not None, "boundary": "zero" if mode == "zeros" else mode}
-        values |= {"C": 1 if given["in_channels"] == groups else None, "O": 1 if given["out_channels"] == groups else None}
+        values |= {
+            "C": 1 if given["in_channels"] == groups else None,
+            "O": 1 if given["out_channels"] == groups else None,
+        }
     if operator == "tconv":
         values["op"] = given["output_padding"]
     if operator.endswith("pool"):
@@ -317,4 +359,3 @@ class _Reader:
                 OPERATORS[self.operator].row(**{key: every[key] for key in keys})
             except FaltungError as problem:
                 raise FaltungError(f"{self.operator}: {problem}") from None
-
