@@ -76,6 +76,7 @@ from faltung.formulas.rules import (
     eliminate,
     pads,
     shift,
+    turn,
     unfold,
 )
 from faltung.formulas.scalars import At, Floor, Mapped, Scalar, Symbol, floor
@@ -126,5 +127,6 @@ __all__ = [
     "render",
     "same",
     "shift",
+    "turn",
     "unfold",
 ]

@@ -100,7 +100,7 @@ def deltas(expression: Expression) -> Expression:
         if not isinstance(factor, Partial) or entry is None or entry.tensor != factor.by.tensor:
             return Expression.of(factor)
         pairs = zip(entry.indices, factor.by.indices, strict=True)
-        return Expression((Term(conditions=tuple(Equal(own, by) for own, by in pairs)),))
+        return Expression((Term(conditions=tuple(Equal(own, by) for own, by in pairs if own != by)),))
 
     return _each_factor(expression, opened)
 
@@ -148,6 +148,7 @@ def pads(expression: Expression, reach: Callable[[Mapped], Over]) -> Expression:
     """
     terms = []
     for term in expression.terms:
+        added: list[Over] = []
         for equal in [c for c in term.conditions if isinstance(c, Equal)]:
             mapped = _single(equal.left)
             if not isinstance(mapped, Mapped):
@@ -158,7 +159,8 @@ def pads(expression: Expression, reach: Callable[[Mapped], Over]) -> Expression:
             kept = tuple(c for c in term.conditions if c != equal)
             copied = Scalar.of(replace(mapped, of=Scalar.of(over.index)))
             more = (Equal(copied, equal.right), Equal(mapped.of, Scalar.of(over.index)))
-            term = replace(term, over=(over, *term.over), conditions=(*kept, *more))
+            added.append(over)
+            term = replace(term, over=(*added, *term.over[len(added) - 1 :]), conditions=(*kept, *more))
         terms.append(term)
     return Expression(tuple(terms))
 
@@ -189,6 +191,20 @@ def shift(expression: Expression, index: Symbol, by: Like) -> Expression:
         return replace(inner, over=term.over)
 
     return Expression(tuple(map(moved, expression.terms)))
+
+
+def turn(expression: Expression, index: Symbol) -> Expression:
+    """Add up a finite sum from its other end: index -> low + high - 1 - index."""
+
+    def turned(term: Term) -> Term:
+        over = next((o for o in term.over if o.index == index), None)
+        if over is None or over.low is None or over.high is None:
+            return term
+        inner = replace(term, over=tuple(o for o in term.over if o != over))
+        inner = inner.substitute({index: over.low + over.high - 1 - index})
+        return replace(inner, over=term.over)
+
+    return Expression(tuple(map(turned, expression.terms)))
 
 
 def divides(by: Scalar, value: Scalar) -> Divides:

@@ -170,7 +170,7 @@ def wrapped(line: str, width: int) -> list[str]:
     ['Y[i] = Σ_{0≤m<k} W[m]', '      · X[s·i + d·m − p]']
     """
     lines = [""]
-    for part in re.split(r" (?=· |Σ|\[|\()", line):
+    for part in re.split(r" (?=· |\(?Σ)|(?<!·) (?=\[)", line):
         joined = f"{lines[-1]} {part}" if lines[-1] else part
         if lines[-1].strip() and len(joined) > width:
             lines.append(f"      {part}")

@@ -110,7 +110,7 @@ class Derivation(Chain):
             "closed form": wrapped(str(self.closed_form), width - _COLUMN),
             "for": [", ".join(render.ranges(self.own, TEXT))] if self.own else [],
             "where": list(self.where),
-            "in words": [f"{self.what} is {self.words}."] if self.words else [],
+            "in words": [f"{self.what.replace('d', '∂')} is {self.words}."] if self.words else [],
             "checked": [self.verdict],
         }
         lines = [self.title, "", self.text(width), ""]

@@ -99,10 +99,13 @@ def form(layer: Layer) -> Definition:
     return Definition("Y", left, Expression(tuple(terms)))
 
 
-def solved(layer: Layer) -> Definition:
-    """Return what an entry of Y is, without deltas: those of a transposed convolution are solved for its input."""
+def solved(layer: Layer, ranges: Sequence[Over] | None = None) -> Definition:
+    """Return what an entry of Y is, without deltas: those of a transposed convolution are solved for its input.
+
+    `ranges` are those of the indices of Y, if others than its sizes.
+    """
     definition = form(layer)
-    known = facts(layer, indexed(layer, "Y").ranges)
+    known = facts(layer, indexed(layer, "Y").ranges if ranges is None else ranges)
     return replace(definition, body=eliminate(definition.body, known, letters("X", layer))[0])
 
 
@@ -145,7 +148,7 @@ def position(axis: Axis, output: Scalar | Symbol, tap: Scalar | Symbol | At) -> 
 
 def reach(layer: Layer, mapped: Mapped) -> Over:
     """Return the positions of the padded axis on which an index map is defined."""
-    place = [mapping_name(layer, n) for n in range(len(layer.axes))].index(mapped.name)
+    place = mapping_names(layer).index(mapped.name)
     axis = layer.axes[place]
     return Over(letters("padded", layer)[place], axis.before * -1, axis.after + axis.inputs)
 
@@ -183,9 +186,9 @@ def mappings(layer: Layer) -> list[Mapped]:
     return list(found.values())
 
 
-def mapping_name(layer: Layer, place: int) -> str:
-    """Return the name of the index map of an axis."""
-    return f"rho_{place + 1}" if len(layer.axes) > 1 else "rho"
+def mapping_names(layer: Layer) -> list[str]:
+    """Return the names of the index maps of the axes."""
+    return [f"rho_{n + 1}" for n in range(len(layer.axes))] if len(layer.axes) > 1 else ["rho"]
 
 
 def _convolution(layer: Layer, outputs: Sequence[Symbol]) -> Term:
@@ -283,7 +286,7 @@ def _read(
         elif known.hold(inside, over):
             read.append(at)
         else:
-            name = mapping_name(layer, place)
+            name = mapping_names(layer)[place]
             read.append(Scalar.of(Mapped(layer.boundary, name, at, Scalar.of(axis.inputs))))
     return read, list(conditions)
 

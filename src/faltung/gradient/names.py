@@ -13,6 +13,7 @@ from faltung.formulas import (
     Equal,
     Expression,
     Factor,
+    Over,
     Partial,
     Scalar,
     Symbol,
@@ -20,6 +21,7 @@ from faltung.formulas import (
     floor,
     render,
     same,
+    turn,
 )
 from faltung.gradient import forms
 from faltung.gradient.layers import Axis, Layer
@@ -120,9 +122,13 @@ def _inputs(layer: Layer, target: Indices) -> list[Candidate]:
     spatial = target[len(lead) :]
     padded = forms.letters("padded", layer)
     maps = {mapped.name: mapped for mapped in forms.mappings(layer)}
-    copied = [forms.mapping_name(layer, place) in maps for place in range(len(layer.axes))]
+    copied = [mapping in maps for mapping in forms.mapping_names(layer)]
     at = [q if mapped else a for q, a, mapped in zip(padded, spatial, copied, strict=True)]
-    opened = _put(back, [*lead, *at], put)
+    # what lies beyond Y counts at the positions of the padding too: the ranges there are the wider ones
+    ranges = forms.indexed(back, "Y").ranges
+    wide = [forms.reach(layer, maps[n]) if n in maps else None for n in forms.mapping_names(layer)]
+    wider = (replace(o, low=w.low, high=w.high) if w else o for o, w in zip(ranges[len(lead) :], wide, strict=True))
+    opened = _put(back, [*lead, *at], put, (*ranges[: len(lead)], *wider))
     terms = []
     for term in opened.terms:
         over, conditions = list(term.over), list(term.conditions)
@@ -140,9 +146,34 @@ def _inputs(layer: Layer, target: Indices) -> list[Candidate]:
         words += f", times {render.scalar(scale, TEXT)}"
     if any(copied):
         words += ", over the whole padded picture, of which each position gives its value to the pixel that it copies"
-    elif layer.operator == "conv" and all(axis.stride == Scalar.of(1) for axis in layer.axes):
-        words += ", which at stride 1 is the convolution with W: its kernel flipped"
-    return [(Expression(tuple(terms)), words)]
+    candidates = [(Expression(tuple(terms)), words)]
+    if layer.operator == "conv" and not any(copied) and all(axis.stride == Scalar.of(1) for axis in layer.axes):
+        candidates.append(_flipped(layer, target))
+    return candidates
+
+
+def _flipped(layer: Layer, target: Indices) -> Candidate:
+    """dL/dX at stride 1: a convolution, which is the cross-correlation with the kernel flipped."""
+    axes = []
+    for axis in layer.axes:
+        before, after = axis.extent - 1 - axis.before, axis.extent - 1 - axis.after
+        axes.append(replace(axis, inputs=axis.outputs, outputs=axis.inputs, before=before, after=after))
+    back = Layer("conv", tuple(axes), layer.groups, layer.outputs, layer.inputs)
+    lead = len(target) - len(axes)
+
+    def flipped(at: Indices) -> Sequence[Factor]:
+        taps = tuple(axis.kernel - 1 - m for axis, m in zip(axes, at[lead and 2 :], strict=True))
+        if not lead:
+            return [Entry("W", taps)]
+        group = forms.block(back, target[0])
+        channels = layer.outputs * group + at[1], target[0] - layer.inputs * group
+        return [Entry("W", (*channels, *taps))]
+
+    expression = _put(back, target, {"X": lambda at: [_of_loss(at)], "W": flipped})
+    for tap in forms.letters("tap", layer):
+        expression = turn(expression, tap)
+    padding = _numbers(back).partition("padding ")[2]
+    return expression, f"at stride 1 also its convolution with W, that is with the kernel flipped (padding {padding})"
 
 
 def _scattered(layer: Layer, target: Indices) -> list[Candidate]:
@@ -170,9 +201,11 @@ def _of_loss(at: Indices) -> Partial:
     return Partial(Expression.of(Entry("L")), Entry("Y", at))
 
 
-def _put(layer: Layer, outputs: Sequence[Scalar | Symbol], put: Put) -> Expression:
+def _put(
+    layer: Layer, outputs: Sequence[Scalar | Symbol], put: Put, ranges: Sequence[Over] | None = None
+) -> Expression:
     """Return the formula of a layer at some outputs, with something else for its X and W."""
-    definition = forms.solved(layer)
+    definition = forms.solved(layer, ranges)
     opened = definition.at(Entry.of("Y", *outputs))
     return Expression(
         tuple(
