@@ -51,7 +51,7 @@ keeps the divisibility that SymPy's own summation loses.
 
 from faltung.formulas import render
 from faltung.formulas.bounds import Facts
-from faltung.formulas.evaluate import Array, Computed, Defined, Instance, OnIntegers, evaluate, number
+from faltung.formulas.evaluate import Array, Computed, Defined, Instance, OnIntegers, Read, evaluate, number, summands
 from faltung.formulas.expressions import (
     Between,
     Condition,
@@ -107,6 +107,7 @@ __all__ = [
     "OnIntegers",
     "Over",
     "Partial",
+    "Read",
     "Scalar",
     "Solved",
     "Step",
@@ -127,6 +128,7 @@ __all__ = [
     "render",
     "same",
     "shift",
+    "summands",
     "turn",
     "unfold",
 ]

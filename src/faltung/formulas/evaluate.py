@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.boundary import most_padding, source
-from faltung.formulas.expressions import Between, Condition, Divides, Entry, Equal, Expression, Partial, Term, scalars
+from faltung.formulas.expressions import (
+    Between,
+    Condition,
+    Divides,
+    Entry,
+    Equal,
+    Expression,
+    Partial,
+    Term,
+    scalars,
+)
 from faltung.formulas.rules import Definition
 from faltung.formulas.scalars import At, Atom, Floor, Mapped, Scalar, Symbol
 
@@ -169,7 +179,7 @@ def evaluate(expression: Expression, instance: Instance, points: Points | None =
 
     Examples
     --------
-    >>> from faltung.formulas.expressions import Over
+    >>> from faltung.formulas import Over
     >>> i, m, k = Symbol("i"), Symbol("m"), Symbol("k", 1)
     >>> factors = Entry.of("W", m), Entry.of("X", Scalar.of(i) + m)
     >>> instance = Instance({k: 2}, {"W": Array(np.array([1, -1])), "X": Array(np.array([2, 5, 9]))})
@@ -182,6 +192,40 @@ def evaluate(expression: Expression, instance: Instance, points: Points | None =
     for term in expression.terms:
         total = total + _sum(term, instance, points, count)
     return total
+
+
+@dataclass(frozen=True)
+class Read:
+    """An entry of a tensor that a summand is made of, with its value."""
+
+    tensor: str
+    place: tuple[int, ...]
+    value: Any
+
+
+def summands(expression: Expression, instance: Instance, points: Points) -> list[list[tuple[Read, ...]]]:
+    """Return, for each point, the products of entries that an expression adds up there.
+
+    The factors must be entries; a scale is left out.
+
+    >>> from faltung.formulas import Over
+    >>> i, m = Symbol("i"), Symbol("m")
+    >>> term = Term((Entry.of("W", m), Entry.of("X", Scalar.of(i) + m)), (Over.below(m, 2),))
+    >>> instance = Instance({}, {"W": Array(np.array([1, -1])), "X": Array(np.array([2, 5, 9]))})
+    >>> ((first, second),) = summands(Expression((term,)), instance, {i: np.array([1])})
+    >>> second
+    (Read(tensor='W', place=(1,), value=-1), Read(tensor='X', place=(2,), value=9))
+    """
+    count = len(next(iter(points.values()))) if points else 1
+    found: list[list[tuple[Read, ...]]] = [[] for _ in range(count)]
+    for term in expression.terms:
+        ranges = [_range(over.low, over.high, instance) for over in term.over]
+        grid = _Summands(instance, {s: v for s, v in points.items() if s not in term.bound}, count)
+        entries = [factor for factor in term.factors if isinstance(factor, Entry)]
+        grid.expand(term, ranges)
+        for cell, factors in enumerate(zip(*map(grid.read, entries), strict=True)):
+            found[grid.point[cell]].append(factors)
+    return found
 
 
 def number(scalar: Scalar, instance: Instance) -> int:
@@ -219,13 +263,7 @@ class _Summands:
 
     def sum(self, term: Term, ranges: list[range]) -> Numbers:
         """Return the sum of the summands at each point."""
-        waiting = self._filtered(term.conditions)
-        for over, along in zip(term.over, ranges, strict=True):
-            size = len(self.point)
-            self.indices = {symbol: np.repeat(values, len(along)) for symbol, values in self.indices.items()}
-            self.indices[over.index] = np.tile(np.array(along, dtype=np.int64), size)
-            self.point = np.repeat(self.point, len(along))
-            waiting = self._filtered(waiting)
+        self.expand(term, ranges)
         product: Numbers = np.ones(len(self.point), dtype=np.int64)
         for factor in term.factors:
             product = product * self._factor(factor)
@@ -234,6 +272,22 @@ class _Summands:
         above, below = self._quotient(term.scale)
         total = total * int(above.item())
         return total if below == 1 else total.astype(object) * Fraction(1, below)
+
+    def read(self, entry: Entry) -> list[Read]:
+        """Return an entry of each summand."""
+        places, values = self._places(entry), self._factor(entry)
+        listed = zip(*(along.tolist() for along in places), strict=True) if places else [()] * len(self.point)
+        return [Read(entry.tensor, tuple(at), v) for at, v in zip(listed, values.tolist(), strict=True)]
+
+    def expand(self, term: Term, ranges: list[range]) -> None:
+        """List the summands of a term: every index of every sum, where the conditions hold."""
+        waiting = self._filtered(term.conditions)
+        for over, along in zip(term.over, ranges, strict=True):
+            size = len(self.point)
+            self.indices = {symbol: np.repeat(values, len(along)) for symbol, values in self.indices.items()}
+            self.indices[over.index] = np.tile(np.array(along, dtype=np.int64), size)
+            self.point = np.repeat(self.point, len(along))
+            waiting = self._filtered(waiting)
 
     def _filtered(self, conditions: Iterable[Condition]) -> list[Condition]:
         """Drop the summands that a condition excludes; return the conditions whose indices are not yet there."""

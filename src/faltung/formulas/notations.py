@@ -69,8 +69,9 @@ class Notation:
         numbers.
     relation, where : str
         Left side, sign, right side; a statement and the condition under which it holds.
-    plus, minus, negative, times, product, comma, space, next_sum : str
-        Between terms; before a first negative term; between factors of an index and of a term; and so on.
+    plus, minus, negative, times, product, comma, joint, space, next_sum : str
+        Between terms; before a first negative term; between factors of an index and of a term; between indices, and
+        those of one sum; between what stands side by side; between sums.
     """
 
     name: Callable[[str], str]
@@ -101,6 +102,7 @@ class Notation:
     times: str
     product: str
     comma: str
+    joint: str
     space: str
     next_sum: str
 
@@ -134,6 +136,7 @@ TEXT = Notation(
     times="·",
     product=" · ",
     comma=", ",
+    joint=",",
     space=" ",
     next_sum=", ",
 )
@@ -167,6 +170,7 @@ LATEX = Notation(
     times=r" \, ",
     product=r" \, ",
     comma=r",\, ",
+    joint=",",
     space=" ",
     next_sum=" ",
 )
@@ -203,6 +207,7 @@ MATHML = Notation(
     times="<mo>&#x2062;</mo>",
     product=_GAP,
     comma=f"<mo>,</mo>{_GAP}",
+    joint="<mo rspace='0'>,</mo>",
     space="",
     next_sum="",
 )

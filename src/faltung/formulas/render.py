@@ -43,7 +43,7 @@ def _sums(overs: tuple[Over, ...], notation: Notation) -> str:
     written = []
     for group in _groups(overs):
         low, high = group[0].low, group[0].high
-        names = notation.comma.strip().join(notation.name(over.index.name) for over in group)
+        names = notation.joint.join(notation.name(over.index.name) for over in group)
         if low is None or high is None:
             written.append(notation.sum_over_integers % {"names": names})
         else:
@@ -109,14 +109,14 @@ def ranges(overs: Iterable[Over], notation: Notation) -> list[str]:
 
 
 def scalar(of: Scalar, notation: Notation) -> str:
-    """Return an index expression in a notation: indices first, x - D*floor(x/D) as x mod D."""
+    """Return an index expression in a notation: indices first, numbers last, x - D*floor(x/D) as x mod D."""
     rest, remainders = _remainders(of.above)
-    terms = sorted(rest.terms.items(), key=lambda item: (item[1] < 0, _rank(item[0])))
-    parts = [(number < 0, _monomial(abs(number), monomial, notation)) for monomial, number in terms]
-    parts += [(False, notation.remainder % (_grouped(x, notation), _grouped(by, notation))) for x, by in remainders]
+    terms = sorted(rest.terms.items(), key=lambda item: (not item[0], item[1] < 0, _rank(item[0])))
+    parts = [(False, notation.remainder % (_grouped(x, notation), _grouped(by, notation))) for x, by in remainders]
+    parts += [(number < 0, _monomial(abs(number), monomial, notation)) for monomial, number in terms]
     above = "".join(
         (notation.minus if negative else notation.plus) + part if place else notation.negative * negative + part
-        for place, (negative, part) in enumerate(sorted(parts, key=lambda part: part[0]))
+        for place, (negative, part) in enumerate(parts)
     )
     above = notation.row % (above or notation.number % 0)
     number, monomial = of.denominator
@@ -150,10 +150,8 @@ def _remainders(of: Scalar) -> tuple[Scalar, list[tuple[Scalar, Scalar]]]:
 
 
 def _rank(monomial: Monomial) -> int:
-    """Place what holds an index before what holds parameters alone, and plain numbers last."""
-    if any(not isinstance(atom, Symbol) or atom.least is None for atom in monomial):
-        return 0
-    return 1 if monomial else 2
+    """Place what holds an index before what holds parameters alone."""
+    return 0 if any(not isinstance(atom, Symbol) or atom.least is None for atom in monomial) else 1
 
 
 def _monomial(number: int, monomial: Monomial, notation: Notation) -> str:

@@ -1,10 +1,11 @@
 """Chains of equations with reasons, each checked by numbers."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,19 @@ from faltung.formulas.evaluate import Instance, Points, evaluate, number
 from faltung.formulas.expressions import Expression, Over
 from faltung.formulas.notations import LATEX, MATHML, TEXT, Notation, spelled
 from faltung.formulas.scalars import Scalar, Symbol
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
+
+WIDTH = 100
+"""Of a chain printed as text."""
+
+STYLES = {"title": "bold", "formula": "", "reason": "dim", "result": "bold green", "note": ""}
+"""How the lines of a chain look in a terminal."""
+
+
+_INDENT = " " * 8
 
 
 class StepFails(ArithmeticError):
@@ -131,15 +145,32 @@ class Chain:
             last = formula.left
             yield left, render.expression(formula.right, notation), step.reason
 
-    def text(self, width: int = 100) -> str:
-        """Return the steps in Unicode, each reason below its formula, in lines of a width where they can be broken."""
-        lines = []
+    def lines(self, width: int) -> list[tuple[str, str]]:
+        """Return the chain in Unicode, line by line, each with the role it plays: a key of `STYLES`.
+
+        Formulas are broken where they can be, so as to be no wider than `width`.
+        """
+        lines = [(self.title, "title"), ("", "note")]
         for left, right, reason in self._rows(TEXT):
-            lines += [*wrapped(f"{left or ' '} = {right}", width), f"        {reason}"]
-        return "\n".join(lines)
+            lines += [(line, "formula") for line in wrapped(f"{left or ' '} = {right}", width)]
+            lines += [
+                (line, "reason")
+                for line in textwrap.wrap(reason, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
+            ]
+        return [*lines, ("", "note"), *self.closing(width)]
+
+    def closing(self, width: int) -> list[tuple[str, str]]:
+        """Return the lines below the steps, as `lines` does."""
+        return [(line, "note") for line in textwrap.wrap(self.verdict, width)]
 
     def __str__(self) -> str:
-        return f"{self.title}\n\n{self.text()}\n\n{self.verdict}"
+        return "\n".join(line for line, _ in self.lines(WIDTH))
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
+        from rich.text import Text
+
+        for line, role in self.lines(options.max_width):
+            yield Text(line, STYLES[role])
 
     @property
     def verdict(self) -> str:
@@ -163,6 +194,10 @@ class Chain:
         }
 
 
+_BREAKS = re.compile(r" (?=· |\(?Σ)|(?<!·) (?=\[)|(?<=,) (?=\S+ [≤|])")
+"""Before a factor, a sum or a bracket, and between conditions."""
+
+
 def wrapped(line: str, width: int) -> list[str]:
     """Break a formula between factors, sums and brackets, so that its lines are no longer than a width if they can.
 
@@ -170,7 +205,7 @@ def wrapped(line: str, width: int) -> list[str]:
     ['Y[i] = Σ_{0≤m<k} W[m]', '      · X[s·i + d·m − p]']
     """
     lines = [""]
-    for part in re.split(r" (?=· |\(?Σ)|(?<!·) (?=\[)", line):
+    for part in _BREAKS.split(line):
         joined = f"{lines[-1]} {part}" if lines[-1] else part
         if lines[-1].strip() and len(joined) > width:
             lines.append(f"      {part}")

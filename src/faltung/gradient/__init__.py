@@ -15,5 +15,15 @@ array([[[   1,   -1,   10,  -10,  100, -100]]])
 
 from faltung.gradient.arrays import bias, convolution, input, weight
 from faltung.gradient.derivation import Derivation, derive
+from faltung.gradient.worked import GradientExplanation, explain_gradient
 
-__all__ = ["Derivation", "bias", "convolution", "derive", "input", "weight"]
+__all__ = [
+    "Derivation",
+    "GradientExplanation",
+    "bias",
+    "convolution",
+    "derive",
+    "explain_gradient",
+    "input",
+    "weight",
+]

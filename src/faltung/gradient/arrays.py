@@ -84,12 +84,18 @@ def weight(
     taps = _per_axis(kernel, spatial, "kernel", name)
     _check_groups(groups, x, dy, name)
     small, large = (x, dy) if transposed else (dy, x)
-    geometry = _geometry(
-        name, taps, stride, padding, dilation, groups, boundary, tuple(large.shape[2:]), transposed, tuple(x.shape[2:])
-    )
-    _check_positions(name, geometry, small, "x" if transposed else "dy")
+    settings: dict[str, Any] = {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "boundary": boundary,
+    }
+    outputs = tuple(dy.shape[2:]) if transposed else None
+    lies = geometry(name, tuple(x.shape[2:]), taps, **settings, outputs=outputs)
+    _check_positions(name, lies, small, "x" if transposed else "dy")
     _check_sums(name, x, dy, terms=int(np.prod(small.shape[2:])) * len(x))
-    return trilinear.weighed(trilinear.padded(large, geometry), small, geometry)
+    return trilinear.weighed(trilinear.padded(large, lies), small, lies)
 
 
 def input(
@@ -151,17 +157,22 @@ def input(
         raise FaltungError(
             f"{name}: dy has {dy.shape[1]} channels; w of shape {tuple(w.shape)} in {groups} groups gives {outputs}"
         )
-    larger = tuple(dy.shape[2:]) if transposed else pixels
-    geometry = _geometry(name, taps, stride, padding, dilation, groups, boundary, larger, transposed, pixels)
+    settings: dict[str, Any] = {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "boundary": boundary,
+    }
+    lies = geometry(name, pixels, taps, **settings, outputs=tuple(dy.shape[2:]) if transposed else None)
     terms = int(np.prod(taps)) * (outputs // groups)
     if transposed:
         _check_sums(name, dy, w, terms)
-        return trilinear.correlated(trilinear.padded(dy, geometry), w, geometry)[
-            (slice(None), slice(None), *map(slice, pixels))
-        ]
-    _check_positions(name, geometry, dy, "dy")
+        found = trilinear.correlated(trilinear.padded(dy, lies), w, lies)
+        return found[(slice(None), slice(None), *map(slice, pixels))]
+    _check_positions(name, lies, dy, "dy")
     _check_sums(name, dy, w, terms * 3 ** len(taps))  # a pixel may be copied to both ends of each axis
-    return trilinear.folded(trilinear.spread(dy, w, geometry), geometry)
+    return trilinear.folded(trilinear.spread(dy, w, lies), lies)
 
 
 def bias(dy: Array) -> Array:
@@ -242,10 +253,15 @@ def convolution(
             f"{name}: x has {x.shape[1]} channels; w of shape {tuple(w.shape)} in {groups} groups reads "
             f"{groups * w.shape[1]}"
         )
-    pixels = tuple(x.shape[2:])
-    geometry = _geometry(name, tuple(w.shape[2:]), stride, padding, dilation, groups, boundary, pixels, False, pixels)
-    y = convolved(x, w, geometry)
-    return y if b is None else y + b.reshape(-1, *(1,) * len(pixels))
+    settings: dict[str, Any] = {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "boundary": boundary,
+    }
+    y = convolved(x, w, geometry(name, tuple(x.shape[2:]), tuple(w.shape[2:]), **settings))
+    return y if b is None else y + b.reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def _read(value: Any, name: str, what: str) -> Array:
@@ -312,21 +328,25 @@ def _sides(padding: Any, taps: tuple[int, ...], dilation: tuple[int, ...], name:
         ) from None
 
 
-def _geometry(
+def geometry(
     name: str,
+    pixels: tuple[int, ...],
     taps: tuple[int, ...],
+    *,
     stride: Any,
     padding: Any,
     dilation: Any,
-    groups: int,
-    boundary: str,
-    large: tuple[int, ...],
-    transposed: bool,
-    pixels: tuple[int, ...],
+    groups: int = 1,
+    boundary: str = "zero",
+    outputs: tuple[int, ...] | None = None,
 ) -> Geometry:
-    """Return how the convolution lies over the larger of its two sides, or refuse what does not fit."""
+    """Return how a convolution lies over some pixels, or refuse what does not fit; `name` stands in the errors.
+
+    With `outputs` it is the convolution that a transposed one transposes: it lies over these, and gives the pixels.
+    """
     strides = _per_axis(stride, len(taps), "stride", name)
     dilations = _per_axis(dilation, len(taps), "dilation", name)
+    transposed, large = outputs is not None, pixels if outputs is None else outputs
     if transposed and boundary != "zero":
         raise FaltungError(f"{name}: a transposed convolution is padded with zeros, not with boundary {boundary!r}")
     sides = _sides(padding, taps, dilations, name)
@@ -360,12 +380,12 @@ def _check_groups(groups: int, x: Array, dy: Array, name: str) -> None:
         raise FaltungError(f"{name}: {x.shape[1]} and {dy.shape[1]} channels cannot be put into {groups} groups")
 
 
-def _check_positions(name: str, geometry: Geometry, given: Array, what: str) -> None:
-    for axis, (has, wants) in enumerate(zip(given.shape[2:], geometry.outputs, strict=True)):
+def _check_positions(name: str, lies: Geometry, given: Array, what: str) -> None:
+    for axis, (has, wants) in enumerate(zip(given.shape[2:], lies.outputs, strict=True)):
         if has != wants:
             raise FaltungError(
-                f"{name}, axis {'zyx'[axis - len(geometry.outputs)]}: {what} has {has} positions, and this layer "
-                f"over {geometry.sizes[axis]} pixels has {wants}"
+                f"{name}, axis {'zyx'[axis - len(lies.outputs)]}: {what} has {has} positions, and this layer "
+                f"over {lies.sizes[axis]} pixels has {wants}"
             )
 
 

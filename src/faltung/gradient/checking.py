@@ -1,7 +1,7 @@
 """A derivation against PyTorch: its closed form with numbers in it, and what autograd says of the real layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from faltung.errors import FaltungError
-from faltung.formulas import Array, Entry, Expression, Partial, Scalar, Term, all_points, evaluate
+from faltung.formulas import Array, Scalar, all_points, evaluate
 from faltung.formulas.evaluate import Tensor
-from faltung.gradient.forms import argmax_name
+from faltung.gradient.forms import LOSS_BY_Y, argmax_name, with_loss_by_y
 from faltung.gradient.instances import Case, divisor, draw
 from faltung.gradient.layers import WEIGHTED
 from faltung.words import count
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from faltung.gradient.derivation import Derivation
 
 Numbers = NDArray[Any]
-
-BY_Y = "∂L/∂Y"
-"""The tensor of dL/dY."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def _loss(derivation: "Derivation", case: Case, random: np.random.Generator) -> 
     by_y = random.integers(-9, 10, tuple(y.shape)) * _whole(case)
     target = tensors[derivation.what[-1]]
     (theirs,) = torch.autograd.grad((y * torch.from_numpy(by_y).double()).sum(), target)
-    return _ours(derivation, case.with_tensors({**maxima, BY_Y: Array(by_y)})), _floats(theirs.numpy().ravel())
+    return _ours(derivation, case.with_tensors({**maxima, LOSS_BY_Y: Array(by_y)})), _floats(theirs.numpy().ravel())
 
 
 def _jacobian(derivation: "Derivation", case: Case) -> tuple[Numbers, Numbers]:
@@ -98,14 +95,7 @@ def _jacobian(derivation: "Derivation", case: Case) -> tuple[Numbers, Numbers]:
 def _ours(derivation: "Derivation", case: Case) -> Numbers:
     """Return the closed form at all its indices, rounded to float64 at the very end."""
     points, _ = all_points(derivation.own, case.instance)
-    closed = Expression(tuple(_with_by_y(term) for term in derivation.closed_form.right.terms))
-    return _floats(evaluate(closed, case.instance, points))
-
-
-def _with_by_y(term: Term) -> Term:
-    """Write dL/dY as a tensor of its own: it is given, and need not be found by changing Y."""
-    factors = (Entry(BY_Y, f.by.indices) if isinstance(f, Partial) else f for f in term.factors)
-    return replace(term, factors=tuple(factors))
+    return _floats(evaluate(with_loss_by_y(derivation.closed_form.right), case.instance, points))
 
 
 def _floats(values: Numbers) -> Numbers:

@@ -1,5 +1,6 @@
 """Derivatives of a layer: what `faltung.derive` gives."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,22 +102,21 @@ class Derivation(Chain):
         ranges = notation.comma.join(render.ranges(self.own, notation))
         return [*([("for", ranges)] if ranges else []), *(("where", meaning) for meaning in self._meanings(notation))]
 
-    def __str__(self) -> str:
-        return self.written()
-
-    def written(self, width: int = 100) -> str:
-        """Return the derivation in Unicode, in lines of a width where they can be broken."""
+    def closing(self, width: int) -> list[tuple[str, str]]:
+        """Return the closed form, and what belongs to it."""
+        words = f"{self.what.replace('d', '∂')} is {self.words}." if self.words else ""
         rows = {
             "closed form": wrapped(str(self.closed_form), width - _COLUMN),
             "for": [", ".join(render.ranges(self.own, TEXT))] if self.own else [],
             "where": list(self.where),
-            "in words": [f"{self.what.replace('d', '∂')} is {self.words}."] if self.words else [],
-            "checked": [self.verdict],
+            "in words": textwrap.wrap(words, width - _COLUMN),
+            "checked": textwrap.wrap(self.verdict, width - _COLUMN),
         }
-        lines = [self.title, "", self.text(width), ""]
-        for heading, parts in rows.items():
-            lines += [f"{'' if place else heading:<{_COLUMN}}{part}" for place, part in enumerate(parts)]
-        return "\n".join(lines)
+        return [
+            (f"{'' if place else heading:<{_COLUMN}}{part}", "result" if heading == "closed form" else "note")
+            for heading, parts in rows.items()
+            for place, part in enumerate(parts)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the derivation as plain strings and numbers, ready for JSON."""
@@ -198,9 +198,9 @@ def derive(
     ∂Y[i, j]/∂W[u, v] = X[i + u, j + v]
     >>> found = derive("dL/dX", "conv s=2 p=1", axes=1)
     >>> print(found.closed_form)
-    ∂L/∂X[α] = Σ_{0≤m<k} ∂L/∂Y[(α + 1 − m)/2] · W[m] · [2 | α + 1 − m, 0 ≤ (α + 1 − m)/2 < N′]
+    ∂L/∂X[α] = Σ_{0≤m<k} ∂L/∂Y[(α − m + 1)/2] · W[m] · [2 | α − m + 1, 0 ≤ (α − m + 1)/2 < N′]
     >>> found.conditions
-    ('2 | α + 1 − m', '0 ≤ (α + 1 − m)/2 < N′', '0 ≤ α < N')
+    ('2 | α − m + 1', '0 ≤ (α − m + 1)/2 < N′', '0 ≤ α < N')
     >>> print(found.words)
     the transposed convolution of ∂L/∂Y with W (stride 2, dilation 1, padding 1)
 

@@ -15,6 +15,7 @@ from faltung.formulas import (
     Facts,
     Mapped,
     Over,
+    Partial,
     Scalar,
     Symbol,
     Term,
@@ -30,6 +31,9 @@ LETTERS = {"Y": ("i", "j"), "W": ("u", "v"), "X": ("alpha", "beta"), "tap": ("m"
 
 SLACK = "rows behind"
 """The rows behind the last window: at least 0. It stands in no formula, only in what is known of sizes."""
+
+
+LOSS_BY_Y = "∂L/∂Y"
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,19 @@ def solved(layer: Layer, ranges: Sequence[Over] | None = None) -> Definition:
     definition = form(layer)
     known = facts(layer, indexed(layer, "Y").ranges if ranges is None else ranges)
     return replace(definition, body=eliminate(definition.body, known, letters("X", layer))[0])
+
+
+def with_loss_by_y(expression: Expression) -> Expression:
+    """Write the derivatives of L by entries of Y as a tensor of its own, where they are given and not to be found."""
+    return Expression(
+        tuple(
+            replace(
+                term,
+                factors=tuple(Entry(LOSS_BY_Y, f.by.indices) if isinstance(f, Partial) else f for f in term.factors),
+            )
+            for term in expression.terms
+        )
+    )
 
 
 def facts(layer: Layer, ranges: Sequence[Over] = ()) -> Facts:

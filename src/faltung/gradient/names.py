@@ -24,6 +24,7 @@ from faltung.formulas import (
     turn,
 )
 from faltung.gradient import forms
+from faltung.gradient.forms import LOSS_BY_Y
 from faltung.gradient.layers import Axis, Layer
 
 Indices = tuple[Scalar, ...]
@@ -31,8 +32,6 @@ Put = Mapping[str, Callable[[Indices], Sequence[Factor]]]
 """What stands for X and for W in the formula of a layer."""
 
 Candidate = tuple[Expression, str]
-
-LOSS_BY_Y = "∂L/∂Y"
 
 
 def name(closed: Expression, what: str, layer: Layer, target: Indices) -> str:
