@@ -336,9 +336,10 @@ class _Summands:
         found = []
         for index in entry.indices:
             above, below = self._quotient(index)
+            above = np.broadcast_to(above, self.point.shape)
             if (above % below).any():
                 raise IndexError(f"an index of {entry.tensor} is no whole number")
-            found.append(np.broadcast_to(above // below, self.point.shape))
+            found.append(above // below)
         return tuple(found)
 
     def _quotient(self, scalar: Scalar) -> tuple[Numbers, int]:

@@ -3,7 +3,6 @@
 A notation is a table of templates, `%s` standing for the parts in the order in which they are read.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -56,8 +55,6 @@ class Notation:
         Writes the name of a symbol or a tensor, with primes and subscript.
     power : callable
         Writes a base and an exponent.
-    inline : bool
-        A quotient stands in one line, and what is no single factor in it needs parentheses.
     row : str
         Around what belongs together.
     number, parentheses, quotient, floor, remainder, call, entry, derivative, derivative_of, delta, between, divides
@@ -67,8 +64,8 @@ class Notation:
     sums, sum_over, sum_over_integers : str
         Around all sums; one sum by its indices, low <= index < beyond and last = beyond - 1; one over the whole
         numbers.
-    relation, where : str
-        Left side, sign, right side; a statement and the condition under which it holds.
+    relation, where, words : str
+        Left side, sign, right side; a statement and the condition under which it holds; what is said in words.
     plus, minus, negative, times, product, comma, joint, space, next_sum : str
         Between terms; before a first negative term; between factors of an index and of a term; between indices, and
         those of one sum; between what stands side by side; between sums.
@@ -76,7 +73,6 @@ class Notation:
 
     name: Callable[[str], str]
     power: Callable[[str, int], str]
-    inline: bool
     row: str
     number: str
     parentheses: str
@@ -96,6 +92,7 @@ class Notation:
     sum_over_integers: str
     relation: str
     where: str
+    words: str
     plus: str
     minus: str
     negative: str
@@ -110,7 +107,6 @@ class Notation:
 TEXT = Notation(
     name=_text_name,
     power=lambda base, exponent: base + str(exponent).translate(_HIGH),
-    inline=True,
     row="%s",
     number="%s",
     parentheses="(%s)",
@@ -130,6 +126,7 @@ TEXT = Notation(
     sum_over_integers="%(names)s ∈ ℤ",
     relation="%s %s %s",
     where="%s for %s",
+    words="%s",
     plus=" + ",
     minus=" − ",
     negative="−",
@@ -144,11 +141,10 @@ TEXT = Notation(
 LATEX = Notation(
     name=_latex_name,
     power=lambda base, exponent: f"{base}^{{{exponent}}}",
-    inline=False,
     row="%s",
     number="%s",
     parentheses="(%s)",
-    quotient=r"\frac{%s}{%s}",
+    quotient="%s / %s",
     floor=r"\lfloor %s / %s \rfloor",
     remainder=r"%s \ \mathrm{mod} \ %s",
     call="%s(%s)",
@@ -164,6 +160,7 @@ LATEX = Notation(
     sum_over_integers=r"\sum_{%(names)s \in \mathbb{Z}}",
     relation="%s %s %s",
     where=r"%s \ \text{for} \ %s",
+    words=r"\text{%s}",
     plus=" + ",
     minus=" - ",
     negative="-",
@@ -181,11 +178,10 @@ _GAP = "<mspace width='0.25em'></mspace>"
 MATHML = Notation(
     name=_mathml_name,
     power=lambda base, exponent: f"<msup>{base}<mn>{exponent}</mn></msup>",
-    inline=False,
     row="<mrow>%s</mrow>",
     number="<mn>%s</mn>",
     parentheses="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
-    quotient="<mfrac>%s%s</mfrac>",
+    quotient="<mrow>%s<mo>/</mo>%s</mrow>",
     floor="<mrow><mo>⌊</mo>%s<mo>/</mo>%s<mo>⌋</mo></mrow>",
     remainder=f"<mrow>%s{_GAP}<mi>mod</mi>{_GAP}%s</mrow>",
     call="<mrow>%s<mo>(</mo>%s<mo>)</mo></mrow>",
@@ -201,6 +197,7 @@ MATHML = Notation(
     sum_over_integers="<munder><mo>∑</mo><mrow>%(names)s<mo>∈</mo><mi>ℤ</mi></mrow></munder>",
     relation="<mrow>%s<mo>%s</mo>%s</mrow>",
     where="<mrow>%s<mtext>&#xa0;for&#xa0;</mtext>%s</mrow>",
+    words="<mtext>%s</mtext>",
     plus="<mo>+</mo>",
     minus="<mo>−</mo>",
     negative="<mo>−</mo>",
@@ -213,10 +210,18 @@ MATHML = Notation(
 )
 
 
-def spelled(text: str) -> str:
-    r"""Return a text with LaTeX's own signs spelled out, for its text mode.
+_SPELLED = {sign: f"\\{sign}" for sign in "#$%&_{}"} | {
+    **{"−": "$-$", "·": r"$\cdot$", "′": "$'$", "⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "∂": r"$\partial$"},
+    **{letter: f"$\\{name}$" for name, letter in GREEK.items()},
+    **{chr(low): f"$_{chr(digit)}$" for digit, low in _LOW.items()},
+    **{chr(high): f"$^{chr(digit)}$" for digit, high in _HIGH.items()},
+}
 
-    >>> print(spelled("100 %"))
-    100 \%
+
+def spelled(text: str) -> str:
+    r"""Return a text for LaTeX's text mode: its own signs escaped, those of mathematics as mathematics.
+
+    >>> print(spelled("100 %: i = α − 2·m"))
+    100 \%: i = $\alpha$ $-$ 2$\cdot$m
     """
-    return re.sub(r"([#$%&_{}])", r"\\\1", text)
+    return "".join(_SPELLED.get(sign, sign) for sign in text)

@@ -123,9 +123,9 @@ def scalar(of: Scalar, notation: Notation) -> str:
     if (number, monomial) == (1, ()):
         return above
     below = _monomial(number, monomial, notation)
-    if notation.inline and len(parts) > 1:
+    if len(parts) > 1:
         above = notation.parentheses % above
-    if notation.inline and len(set(monomial)) + (number > 1) > 1:
+    if len(set(monomial)) + (number > 1) > 1:
         below = notation.parentheses % below
     return notation.quotient % (above, below)
 

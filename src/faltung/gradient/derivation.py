@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.errors import FaltungError, UnknownName
-from faltung.formulas import TEXT, Chain, Equation, Over, Scalar, render
+from faltung.formulas import TEXT, Chain, Entry, Equation, Over, Scalar, render
 from faltung.formulas.notations import Notation
 from faltung.formulas.steps import wrapped
 from faltung.gradient import forms
@@ -69,6 +69,10 @@ class Derivation(Chain):
         said = []
         for size, value in forms.sizes(self.layer):
             said.append(notation.relation % (notation.name(size.name), "=", render.scalar(value, notation)))
+        if self.layer.divisor in ("padded", "pixels"):
+            share = render.factor(Entry.of("R", *forms.letters("Y", self.layer)), notation)
+            counted = "pixels" if self.layer.divisor == "pixels" else "positions on the padded axes"
+            said.append(notation.relation % (share, "=", notation.words % f"one over the window's {counted}"))
         for mapped in forms.mappings(self.layer):
             left = render.scalar(Scalar.of(mapped), notation)
             for value, condition in forms.pieces(self.layer, mapped):

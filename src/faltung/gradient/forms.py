@@ -167,7 +167,7 @@ def reach(layer: Layer, mapped: Mapped) -> Over:
     """Return the positions of the padded axis on which an index map is defined."""
     place = mapping_names(layer).index(mapped.name)
     axis = layer.axes[place]
-    return Over(letters("padded", layer)[place], axis.before * -1, axis.after + axis.inputs)
+    return Over(letters("padded", layer)[place], axis.before * -1, Scalar.of(axis.inputs) + axis.after)
 
 
 def pieces(layer: Layer, mapped: Mapped) -> list[tuple[Scalar, Between]]:
