@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "faltung"
 FLOORS = [
     ["errors", "intervals", "words"],
     ["reads", "boundary"],
-    ["region", "listed"],
+    ["region", "listed", "formulas"],
     ["relation"],
     ["rules", "graph"],
     ["lattice", "field", "axes", "border"],
@@ -23,7 +23,7 @@ FLOORS = [
     ["chain", "effective", "equivariance"],
     ["kernels", "pictures", "models"],
     ["filters", "inputs"],
-    ["explanation"],
+    ["explanation", "gradient"],
     ["draw"],
     ["sheet"],
     ["cli"],
@@ -92,7 +92,7 @@ def test_a_receptive_field_needs_no_heavy_library():
     assert loaded_after(statement) - sys.stdlib_module_names == {"faltung"}
 
 
-@pytest.mark.parametrize("light", ["filters", "kernels", "explanation", "cli"])
+@pytest.mark.parametrize("light", ["filters", "kernels", "explanation", "gradient", "cli"])
 def test_torch_and_matplotlib_come_late(light):
     """Modules that need not draw or train load neither torch nor matplotlib nor scikit-image."""
     assert not loaded_after(f"import faltung.{light}") & {"torch", "matplotlib", "skimage", "numba", "sympy"}

@@ -142,6 +142,41 @@ def explain(kernel: Kernel, plot: Plot = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def derive(
+    what: Annotated[str, typer.Argument(help="dY/dW, dY/dX, dY/db, dL/dW, dL/dX or dL/db.", metavar="WHAT")],
+    layer: Annotated[
+        str,
+        typer.Argument(
+            help="One layer, with numbers or names: 'conv k=3 s=2 p=p'; g=g brings channels, boundary=reflect a border",
+            metavar="LAYER",
+        ),
+    ] = "conv k=k s=s d=d p=p g=g",
+    axes: Annotated[int | None, typer.Option(help="How many axes; 2 if the layer does not say.")] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    mathml: Annotated[bool, typer.Option("--mathml", help="Print MathML.")] = False,
+    check: Annotated[int, typer.Option(help="Compare with autograd on so many random layers.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Derive a gradient of a layer step by step, and check it."""
+    import faltung
+
+    if latex + mathml + as_json > 1:
+        raise FaltungError("--latex, --mathml and --json exclude each other")
+    derivation = faltung.derive(what, layer, axes=axes)
+    checked = derivation.check(check) if check else None
+    if as_json:
+        _print_json(derivation.to_dict() | ({} if checked is None else {"autograd": checked.to_dict()}))
+    elif latex or mathml:
+        print(derivation.latex() if latex else derivation.mathml())
+    else:
+        _out().print(derivation)
+    if checked is not None:
+        (_progress() if latex or mathml or as_json else _out()).print(str(checked), markup=False, soft_wrap=True)
+        if checked.different:
+            raise typer.Exit(1)
+
+
+@app.command()
 def sees(
     net: Net,
     unit: Unit,
