@@ -10,18 +10,22 @@ from faltung.equivariance.consistency import Consistency, shift_consistency
 from faltung.equivariance.report import Equivariance, Movement, Output, Symmetry
 from faltung.equivariance.requirement import Requirement
 from faltung.equivariance.subpixel import SubPixel, sub_pixel
+from faltung.equivariance.theorem import Counterexample, Proof, proof
 from faltung.equivariance.walk import Culprit
 
 __all__ = [
     "Consistency",
+    "Counterexample",
     "Culprit",
     "Equivariance",
     "Movement",
     "Output",
+    "Proof",
     "Requirement",
     "SubPixel",
     "Symmetry",
     "check",
+    "proof",
     "prove",
     "shift_consistency",
     "sub_pixel",
