@@ -384,3 +384,10 @@ def test_refusals(act, text):
     with pytest.raises(FaltungError, match=re.escape(text)) as refused:
         act()
     assert "\n" not in str(refused.value)
+
+
+def test_a_refusal_prints_nothing(capfd):
+    """What torch.export logs when it fails, a traceback among it, does not reach the terminal."""
+    with pytest.raises(FaltungError, match="Output size is too small"):
+        faltung.capture(torch.nn.MaxPool3d(5), torch.zeros(1, 1, 4, 4, 4))
+    assert capfd.readouterr() == ("", "")

@@ -4,6 +4,7 @@ The model runs on fake tensors that have shapes and no numbers: nothing is compu
 the picture, and parameters may live on the meta device. Naming a model runs its Python code.
 """
 
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
@@ -116,10 +117,15 @@ class _Function:
 
 @contextmanager
 def _quiet() -> "Iterator[None]":
-    """Keep what torch.export warns of (its own deprecations) from users who can do nothing about it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep what torch.export warns of and logs (deprecations, its own tracebacks) from users, who get one line."""
+    logged = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logged)
 
 
 def _overwritten_and_read(program: "ExportedProgram") -> bool:
