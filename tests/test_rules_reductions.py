@@ -429,11 +429,11 @@ def test_a_mask_without_numbers_is_refused_by_name() -> None:
         "query": Tensor((2, 3), "q"),
         "key": Tensor((2, 3), "k"),
         "value": Tensor((2, 3), "v"),
-        "attn_mask": Tensor((2, 2), "", lambda: torch.zeros(2, 2, device="meta")),
+        "attn_mask": Tensor((2, 2), values=lambda: torch.zeros(2, 2, device="meta")),
         "dropout_p": 0.0,
         "is_causal": False,
         "scale": None,
         "enable_gqa": False,
     }
-    with pytest.raises(FaltungError, match="attn_mask: exact weights were asked for"):
+    with pytest.raises(FaltungError, match="exact_weights needs the numbers of its weights"):
         attention(Call("scaled_dot_product_attention", arguments, (2, 3), exact_weights=True))

@@ -1,8 +1,15 @@
 """Operators that work place by place, with arguments stretched to a common shape."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from faltung.intervals import IntervalSet
 from faltung.relation import SAME, Along, AxisWise, Only, Whole
-from faltung.rules.table import Call, Readings, broadcast, rule
+from faltung.rules.indexing import given
+from faltung.rules.table import Call, Reading, Readings, Tensor, broadcast, rule
+from faltung.rules.weights import kept, nonzero
+
+Name = str | tuple[str, int]
 
 POINTWISE = (
     "alpha_dropout",
@@ -44,10 +51,7 @@ POINTWISE = (
     "logsigmoid",
     "log_sigmoid",
     "lerp",
-    "addcmul",
     "addcdiv",
-    "masked_fill",
-    "where",
     "clamp",
     "clip",
     "nan_to_num",
@@ -61,8 +65,53 @@ POINTWISE = (
 @rule(*POINTWISE)
 def pointwise(call: Call) -> Readings:
     """Every output reads the unit at its own place in each argument; numbers do not matter."""
+    return _in_place(call)
+
+
+def _in_place(call: Call) -> dict[Name, AxisWise]:
     call.skip_rest()
     return {name: broadcast(tensor.shape, call.shape) for name, tensor in call.tensors()}
+
+
+@rule("mul", "multiply")
+def multiplied(call: Call) -> Readings:
+    """Place by place; not where a constant factor is exactly zero, if exact weights are asked for."""
+    found = _in_place(call)
+    return _but_for_zeros(call, found, list(call.arguments.values())) if call.exact_weights else found
+
+
+@rule("addcmul")
+def product_added(call: Call) -> Readings:
+    """A summand and a product, place by place; the product as above."""
+    found = _in_place(call)
+    if not call.exact_weights:
+        return found
+    product: dict[Name, AxisWise] = {name: found[name] for name in ("tensor1", "tensor2")}
+    return {**found, **_but_for_zeros(call, product, [call[name] for name in ("tensor1", "tensor2", "value")])}
+
+
+def _but_for_zeros(call: Call, found: Mapping[Name, AxisWise], factors: Sequence[Any]) -> dict[Name, Reading]:
+    """Return what is read of the factors of a product where no constant among them is exactly zero."""
+    import numpy as np
+
+    constants = [factor for factor in factors if isinstance(factor, Tensor) and not factor.source]
+    mask = np.asarray(0 not in [factor for factor in factors if not isinstance(factor, Tensor)])
+    for constant in constants:
+        mask = mask & nonzero(constant)
+    return {name: kept(relation, mask, call.shape) for name, relation in found.items()}
+
+
+@rule("where", "masked_fill")
+def chosen(call: Call) -> Readings:
+    """Place by place one of two, by a condition; by one that is constant only the chosen one."""
+    found = _in_place(call)
+    filled = call.operator == "masked_fill"
+    condition = given(call["mask" if filled else "condition"])
+    if condition is None:
+        return found
+    taken = (condition == 0 if filled else condition != 0).numpy()
+    chances = {"self": taken, "value" if filled else "other": ~taken}
+    return {name: kept(found[name], mask, call.shape) for name, mask in chances.items() if name in found}
 
 
 @rule("copy")
