@@ -5,7 +5,6 @@ from typing import Any
 
 from faltung.intervals import IntervalSet
 from faltung.relation import SAME, Along, AxisWise, Only, Whole
-from faltung.rules.indexing import given
 from faltung.rules.table import Call, Reading, Readings, Tensor, broadcast, rule
 from faltung.rules.weights import kept, nonzero
 
@@ -103,14 +102,14 @@ def _but_for_zeros(call: Call, found: Mapping[Name, AxisWise], factors: Sequence
 
 @rule("where", "masked_fill")
 def chosen(call: Call) -> Readings:
-    """Place by place one of two, by a condition; by one that is constant only the chosen one."""
+    """Place by place one of two; by a condition that is constant the chosen one, if exact weights are asked for."""
     found = _in_place(call)
     filled = call.operator == "masked_fill"
-    condition = given(call["mask" if filled else "condition"])
-    if condition is None:
+    condition = call["mask" if filled else "condition"]
+    if not call.exact_weights or condition.source:
         return found
-    taken = (condition == 0 if filled else condition != 0).numpy()
-    chances = {"self": taken, "value" if filled else "other": ~taken}
+    true = nonzero(condition)
+    chances = {"self": ~true, "value": true} if filled else {"self": true, "other": ~true}
     return {name: kept(found[name], mask, call.shape) for name, mask in chances.items() if name in found}
 
 
