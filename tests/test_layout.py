@@ -14,6 +14,7 @@ FLOORS = [
     ["reads", "boundary"],
     ["region", "listed"],
     ["relation"],
+    ["views"],
     ["rules", "graph"],
     ["lattice", "field", "axes", "border"],
     ["table", "verdict"],

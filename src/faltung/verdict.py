@@ -7,7 +7,7 @@ whether given weights use it is a question of numbers.
 from dataclasses import dataclass
 from typing import Any
 
-from faltung.graph import ANY, FeatureMap, Graph, Layer
+from faltung.graph import ANY, Edge, FeatureMap, Graph, Layer
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
 from faltung.region import (
@@ -138,31 +138,45 @@ def sees(graph: Graph, unit: Unit, pixel: Unit, layer: str | None = None, input:
 def _path(
     graph: Graph, asked: Product, unit: dict[str, int], readers: dict[str, list[Product]], name: str
 ) -> tuple[Step, ...]:
-    """Walk from the unit to the pixel, at each layer to the middle-most unit that still reads the pixel."""
-    steps = [Step(name, unit)]
+    """Walk from the unit to the pixel; what the walk leaps over is walked from layer to layer."""
+    steps = [(name, asked)]
     here, current = asked, graph.root(name)
     while current not in graph.inputs:
-        for edge in graph.hops(current):
-            read = graph.read_through(edge, [here], current)
-            shared = intersection(read, readers.get(edge.source, []))
-            if shared:
-                middle = [(read_axis[0] + read_axis[-1]) // 2 for read_axis in _bounds(read)]
-                places = nearest_places(shared, middle)
-                here, current = tuple(map(IntervalSet.one, places)), edge.source
-                shown = graph.shown_axes(current, unit)
-                told = zip(graph.map(current).axes, places, strict=True)
-                steps.append(Step(current, {axis: place for axis, place in told if axis in shown}))
-                break
+        source, there = _next(graph, here, current, readers, graph.leaps(current))
+        if graph.leaps(current) is not graph.hops(current):
+            between = graph.readers_of([there], source, current, leaping=False)
+            while current != source:
+                current, here = _next(graph, here, current, between, graph.hops(current))
+                steps.append((current, here))
         else:
-            raise AssertionError("a unit that reads a pixel reads it through one of its sources")
-    return tuple(steps)
+            steps.append((source, there))
+        here, current = there, source
+    return (Step(name, unit), *(_step(graph, layer, product, unit) for layer, product in steps[1:]))
 
 
-def _bounds(products: list[Product]) -> list[range]:
-    return [
-        range(min(m.bounds.start for m in along), max(m.bounds.stop for m in along))
-        for along in zip(*products, strict=True)
-    ]
+def _next(
+    graph: Graph, here: Product, current: str, readers: dict[str, list[Product]], edges: tuple[Edge, ...]
+) -> tuple[str, Product]:
+    """Return the middle-most unit that is read and still reads the pixel, and its layer."""
+    for edge in edges:
+        read = graph.read_through(edge, [here], current)
+        shared = intersection(read, readers.get(edge.source, []))
+        if shared:
+            return edge.source, tuple(map(IntervalSet.one, nearest_places(shared, _middle(read))))
+    raise AssertionError("a unit that reads a pixel reads it through one of its sources")
+
+
+def _step(graph: Graph, layer: str, product: Product, unit: dict[str, int]) -> Step:
+    shown = graph.shown_axes(layer, unit)
+    told = zip(graph.map(layer).axes, product, strict=True)
+    return Step(layer, {axis: places.bounds[0] for axis, places in told if axis in shown})
+
+
+def _middle(products: list[Product]) -> list[int]:
+    """Return the middle of the box around some products."""
+    first = [min([members.intervals[0][0] for members in along]) for along in zip(*products, strict=True)]
+    stop = [max([members.intervals[-1][1] for members in along]) for along in zip(*products, strict=True)]
+    return [(a + b - 1) // 2 for a, b in zip(first, stop, strict=True)]
 
 
 def _depth(graph: Graph, asked: Product, readers: dict[str, list[Product]], name: str) -> tuple[int | None, str, str]:
