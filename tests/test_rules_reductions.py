@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 import faltung  # noqa: E402
 from faltung.errors import FaltungError  # noqa: E402
 from faltung.relation import AxisWise  # noqa: E402
-from faltung.rules.products import attention  # noqa: E402
+from faltung.rules.attention import attention  # noqa: E402
 from faltung.rules.table import RULES, Call, Tensor  # noqa: E402
 from tests.nan_oracle import painted, poisoned_reads, single, units  # noqa: E402
 
