@@ -191,6 +191,13 @@ def test_several_inputs_and_outputs():
         captured.receptive_field(unit={"x": 2}, input=2)
 
 
+def test_one_tensor_may_stand_for_several_inputs():
+    """The same example given twice is two inputs, each read for itself."""
+    x = torch.zeros(1, 1, 9)
+    net = faltung.capture(lambda a, b: nn.functional.conv1d(a, torch.ones(1, 1, 3), padding=1) + b, x, x)
+    assert [net.receptive_field(unit={"x": 4}, input=number).size for number in range(2)] == [3, 1]
+
+
 def test_merged_axes_join_their_names_and_part_again():
     """Tokens of a transformer are yx, and are y and x again after the view back."""
 

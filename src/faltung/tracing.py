@@ -90,6 +90,10 @@ def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
         model = _Function(model).module
     if not inputs:
         raise FaltungError("capture needs example inputs, such as torch.zeros(1, 3, 224, 224)")
+    from torch.utils._pytree import tree_map
+
+    # torch.export takes a tensor that is given twice for one input: each place gets an object of its own
+    inputs = tree_map(lambda given: given.detach() if isinstance(given, torch.Tensor) else given, inputs)
     try:
         with _quiet(), torch.random.fork_rng(devices=[]):
             return export(model, inputs, strict=False)
@@ -300,7 +304,18 @@ class _Builder:
         if not hasattr(value, "shape"):
             return value
         dtype = str(value.dtype).removeprefix("torch.")
-        return Tensor(tuple(value.shape), self.names.get(given, ""), dtype, self._numbers(given))
+        strided = str(value.layout) == "torch.strided"
+        row_major = strided and value.is_contiguous() and value.storage_offset() == 0
+        name, numbers = self.names.get(given, ""), self._numbers(given)
+        return Tensor(tuple(value.shape), name, dtype, numbers, lambda: self._origin(given), row_major)
+
+    def _origin(self, node: "Node") -> Call | None:
+        """Return the call that a tensor comes from; None for inputs, parameters and constants."""
+        asked, output = node.args if node.target is getitem else (node, 0)
+        if not hasattr(asked.target, "_schema"):  # type: ignore[union-attr]
+            return None
+        arguments, _ = self._arguments(asked)  # type: ignore[arg-type]
+        return Call(base_name(asked.target), arguments, _shape(node), output)  # type: ignore[union-attr, arg-type]
 
     def _numbers(self, node: "Node") -> "Callable[[], torch.Tensor] | None":
         """Return what gives the numbers of a tensor, where they are the same in every run; else None."""
