@@ -378,6 +378,7 @@ def test_windows_of_a_picture_keep_their_axes():
     [
         (lambda: faltung.capture(3, torch.zeros(1)), "a model is a torch.nn.Module or a function, not int"),
         (lambda: faltung.capture(Net()), "capture needs example inputs, such as torch.zeros(1, 3, 224, 224)"),
+        (lambda: faltung.capture(lambda x: torch.zeros_like(x * 2), torch.zeros(1)), "no output of the model depends on an input"),
         (lambda: faltung.capture(lambda x: x.item() * x, torch.zeros(1)), "unknown operator item at layer item: it takes a number out of the data"),
         (lambda: faltung.capture(lambda x: x if x.sum() > 0 else -x, torch.zeros(1)), "Function cannot be traced by torch.export: GuardOnDataDependentSymNode"),
         (lambda: faltung.capture(lambda x: x[:, torch.tensor([True, False])], torch.zeros(1, 2)), "the size of its output depends on the data"),

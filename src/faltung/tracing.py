@@ -226,7 +226,10 @@ class _Builder:
     def _outputs(self) -> tuple[str, ...]:
         returned = {node.name: node for node in self.names}
         wanted = [name for name in self.program.graph_signature.user_outputs if isinstance(name, str)]
-        return tuple(self.names[returned[name]] for name in wanted if name in returned)
+        found = tuple(self.names[returned[name]] for name in wanted if name in returned)
+        if not found:
+            raise FaltungError("no output of the model depends on an input")
+        return found
 
     def _layer(self, node: "Node", title: str) -> Layer | None:
         """Return the layer of a node; None where it does not depend on an input."""
