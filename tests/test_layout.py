@@ -17,6 +17,7 @@ FLOORS = [
     ["views"],
     ["rules", "graph"],
     ["lattice", "field", "axes", "border"],
+    ["complete"],
     ["table", "verdict"],
     ["causality", "sight"],
     ["network"],

@@ -7,7 +7,7 @@ a position that does not exist, or a touched unit.
 from faltung.graph import Graph
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
-from faltung.relation import Along, AxisWise, Relation, Reshape, matching_axes, whole
+from faltung.relation import SAME, Along, AxisReads, AxisWise, Relation, Reshape, matching_axes, whole
 
 
 def untouched(graph: Graph) -> dict[str, tuple[IntervalSet, ...]]:
@@ -18,9 +18,12 @@ def untouched(graph: Graph) -> dict[str, tuple[IntervalSet, ...]]:
     """
     found = {name: tuple(whole(size) for size in graph.maps[name].shape) for name in graph.inputs}
     for layer in graph.layers:
+        if layer.passes:
+            found[layer.name] = found[graph.root(layer.name)]
+            continue
         shape = graph.maps[layer.name].shape
         clean = [whole(size) for size in shape]
-        for edge in layer.edges:
+        for edge in graph.leaps(layer.name):
             for relation in edge.relations:
                 below = graph.maps[edge.source].shape
                 for axis, places in enumerate(_through(relation, found[edge.source], below, shape)):
@@ -35,8 +38,10 @@ def _through(
     above = [whole(size) for size in shape]
     if isinstance(relation, AxisWise):
         for source, places, inputs in zip(relation.sources, clean, below, strict=True):
-            if isinstance(source, Along):
-                touched = _touching(source, places, inputs).clip(0, shape[source.axis])
+            if isinstance(source, Along) and source.reads is SAME and inputs == shape[source.axis]:
+                above[source.axis] = above[source.axis] & places
+            elif isinstance(source, Along):
+                touched = _touching(source.reads, places, shape[source.axis]).clip(0, shape[source.axis])
                 above[source.axis] = above[source.axis] & touched.complement(0, shape[source.axis])
             elif len(places) < inputs:
                 return tuple(IntervalSet() for _ in shape)
@@ -55,12 +60,8 @@ def _through(
     return tuple(IntervalSet() for _ in shape)
 
 
-def _touching(source: Along, clean: IntervalSet, inputs: int) -> IntervalSet:
+def _touching(reads: AxisReads, clean: IntervalSet, outputs: int) -> IntervalSet:
     """Return the outputs that read a touched input, or a position beyond the input."""
-    reach = 0
-    if isinstance(source.reads, Reads):
-        taps = [taps.bounds for taps in source.reads.taps if taps]
-        reach = max((abs(edge) for bounds in taps for edge in (bounds[0], bounds[-1])), default=0)
-        reach += 2 * abs(source.reads.stride) + source.reads.period
-    beyond = IntervalSet.of([(-reach, 0), (inputs, inputs + reach)])
-    return source.reads.transpose().inputs_of(clean.complement(0, inputs) | beyond)
+    ends = min(reads.period, outputs) if isinstance(reads, Reads) else outputs
+    read = reads.inputs_of(IntervalSet.of([(0, ends), (outputs - ends, outputs)])).bounds
+    return reads.transpose().inputs_of(clean.complement(read.start, read.stop))

@@ -22,6 +22,10 @@ ANY = ("n", "c")
 """Axes that a unit may leave out, meaning any: the batch and the channel."""
 
 
+Known = dict[tuple[str, tuple[Product, ...]], dict[str, list[Product]]]
+"""What units of a layer read, remembered between walks."""
+
+
 @dataclass(frozen=True)
 class FeatureMap:
     """The units of a layer: its axes, first to last, with their sizes."""
@@ -206,18 +210,35 @@ class Graph:
         found = [factors for relation in edge.relations for factors in relation.inputs_of(products, inputs, outputs)]
         return clipped(found, inputs)
 
-    def read_by(self, products: Sequence[Product], layer: str | None) -> dict[str, list[Product]]:
-        """Return, for each input, the pixels that units of `layer` read; inputs not read are left out."""
+    def read_by(
+        self, products: Sequence[Product], layer: str | None, known: Known | None = None
+    ) -> dict[str, list[Product]]:
+        """Return, for each input, the pixels that units of `layer` read; inputs not read are left out.
+
+        Several walks that share `known` go the same way once only.
+        """
         start = self._roots[self.name(layer)]
         pending: dict[str, list[Product]] = {start: list(products)}
+        found: dict[str, list[Product]] | None = None
+        passed = []
         for current in reversed(self.up_to(start)):
-            if current.name in pending:
-                here = joined(pending.pop(current.name))
-                for edge in self._leaps[current.name]:
-                    found = self.read_through(edge, here, current.name)
-                    if found:
-                        pending.setdefault(edge.source, []).extend(found)
-        return {name: disjoint(found) for name, found in pending.items()}
+            if current.name not in pending:
+                continue
+            here = joined(pending.pop(current.name))
+            if known is not None and not pending:  # all ways lead through these units
+                passed.append((current.name, tuple(here)))
+                found = known.get(passed[-1])
+                if found is not None:
+                    break
+            for edge in self._leaps[current.name]:
+                read = self.read_through(edge, here, current.name)
+                if read:
+                    pending.setdefault(edge.source, []).extend(read)
+        if found is None:
+            found = {name: disjoint(read) for name, read in pending.items()}
+        if known is not None:
+            known.update(dict.fromkeys(passed, found))
+        return found
 
     def readers_of(
         self,

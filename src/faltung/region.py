@@ -306,10 +306,7 @@ def _outermost(products: list[Product]) -> list[Product]:
 
 
 def _inside(one: Product, other: Product) -> bool:
-    for a, b in zip(one, other, strict=True):
-        if a is not b and not a.issubset(b):
-            return False
-    return True
+    return all(a is b or a.issubset(b) for a, b in zip(one, other, strict=True))
 
 
 def _words(members: IntervalSet) -> str:

@@ -2,8 +2,9 @@
 
 A view that joins axes mixes them: a row of pixels is a product of places along y and x, as tokens of windows it is
 many products. But windows are joined to a picture again, and between the two pictures every axis went its own way.
-Here it is followed as a number with digits: a view cuts and joins digits, a permutation moves them, a sum over an
-axis reads all values of a digit. Where the digits of every axis are found together, the relation is axis by axis.
+Here a place along an axis is followed as a number with digits: a view cuts and joins digits, a permutation moves
+them, a sum over an axis reads all values of a digit. Where the digits of every axis are found together again, what
+lies between is one relation, axis by axis.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,93 +20,103 @@ MOST_STEPS = 64
 
 
 @dataclass(frozen=True)
-class Digit:
-    """A digit of a place along an axis: what of it the units of the layer above read.
-
-    Parameters
-    ----------
-    size : int
-        How many values it has.
-    axis, step : int
-        It is (place // step) % size of the place along this axis of the layer above; axis -1 for none.
-    places : IntervalSet
-        Where it follows no axis: its values that are read.
-    """
+class Follows:
+    """A digit of an axis of a source: (place // step) % size of the place along an axis of the layer above."""
 
     size: int
-    axis: int = -1
-    step: int = 1
-    places: IntervalSet = IntervalSet()
+    axis: int
+    step: int
 
-    def cut(self, size: int) -> "tuple[Digit, Digit] | None":
-        """Return two digits for this one, the lower of some size; None where what is read cannot be parted."""
-        high = self.size // size
-        if self.axis >= 0:
-            return Digit(high, self.axis, self.step * size), Digit(size, self.axis, self.step)
-        return (_all(high), _all(size)) if len(self.places) == self.size else None
+    def cut(self, low: int) -> "tuple[Follows, Follows]":
+        """Return two digits for this one, the lower of size `low`."""
+        return Follows(self.size // low, self.axis, self.step * low), Follows(low, self.axis, self.step)
 
 
+@dataclass(frozen=True)
+class Fixed:
+    """A digit of an axis of a source of which every unit above reads the same values, out of `size`."""
+
+    size: int
+    values: IntervalSet
+
+    def cut(self, low: int) -> "tuple[Fixed, Fixed] | None":
+        """Return two digits for this one, the lower of size `low`; None where their values depend on each other."""
+        return (_all(self.size // low), _all(low)) if len(self.values) == self.size else None
+
+
+Digit = Follows | Fixed
 Digits = tuple[tuple[Digit, ...], ...]
 """For every axis of a tensor its digits, highest first."""
 
-Hops = Callable[[str], Iterable[tuple[str, Relation]]]
-"""From the name of a layer to its sources, each with a relation to it."""
+Source = tuple[str, Relation]
+"""A layer that is read, and how."""
 
 
-def _all(size: int) -> Digit:
-    return Digit(size, places=whole(size))
+def _all(size: int) -> Fixed:
+    return Fixed(size, whole(size))
 
 
-def stepped_over(layer: str, hops: Hops, shapes: Callable[[str], Shape]) -> list[tuple[str, AxisWise]] | None:
-    """Return how a layer reads earlier ones axis by axis, views and what lies between them stepped over.
+def stepped_over(
+    layer: str, sources: Callable[[str], Iterable[Source]], shapes: Callable[[str], Shape]
+) -> list[tuple[str, AxisWise]] | None:
+    """Return how a layer that joins axes reads earlier ones axis by axis, everything between them stepped over.
 
-    None where the layer joins no axes, or where they are not found together again through operators that read
-    other axes in place or whole.
+    Parameters
+    ----------
+    layer : str
+        Its name.
+    sources, shapes : callable
+        Give for the name of a layer what it reads, and the shape of its feature map.
+
+    Returns
+    -------
+    list of (str, AxisWise), or None
+        None where the layer joins no axes, or where they are not found together again behind operators that read
+        axes in place or whole.
     """
     top = shapes(layer)
-    found: dict[tuple[str, AxisWise], None] = {}
-    start = tuple((Digit(size, axis),) for axis, size in enumerate(top))
-    pending = [(source, relation, start, top) for source, relation in hops(layer)]
+    in_place: Digits = tuple((Follows(size, axis, 1),) for axis, size in enumerate(top))
+    pending = [(source, relation, in_place, top) for source, relation in sources(layer)]
     if not any(isinstance(relation, Reshape) and _joins(top, shapes(source)) for source, relation, _, _ in pending):
         return None
-    seen = set()
+    found: dict[tuple[str, AxisWise], None] = {}
+    seen: set[tuple[str, Digits]] = set()
     while pending:
         source, relation, digits, above = pending.pop()
         here = shapes(source)
         below = _through(relation, digits, above, here)
+        further = list(sources(source))
         if below is None or len(seen) == MOST_STEPS:
             return None
         if (source, below) in seen:
             continue
         seen.add((source, below))
-        axiswise = _axis_by_axis(below, top)
-        if axiswise is not None:
-            found[source, axiswise] = None
-            continue
-        further = [(next_source, next_relation, below, here) for next_source, next_relation in hops(source)]
-        if not further:
+        axis_by_axis = _together(below, top)
+        if axis_by_axis is not None:
+            found[source, axis_by_axis] = None
+        elif further:
+            pending += [(next_source, relation, below, here) for next_source, relation in further]
+        else:
             return None
-        pending += further
     return [one for one in found if not any(other != one and _holds(other, one) for other in found)]
 
 
-def _holds(one: tuple[str, AxisWise], other: tuple[str, AxisWise]) -> bool:
-    """Say whether a relation reads all that another one reads."""
-    if one[0] != other[0]:
-        return False
-    for most, some in zip(one[1].sources, other[1].sources, strict=True):
-        if isinstance(most, Whole) or most == some:
-            continue
-        if not isinstance(most, Along) or not isinstance(some, Along) or most.axis != some.axis:
-            return False
-        a, b = most.reads, some.reads
-        if not isinstance(a, Reads) or not isinstance(b, Reads) or not a.same_rate(b) or a.union(b) != a:
-            return False
-    return True
-
-
 def _joins(above: Shape, below: Shape) -> bool:
-    return len([size for size in above if size > 1]) < len([size for size in below if size > 1])
+    return sum(size > 1 for size in above) < sum(size > 1 for size in below)
+
+
+def _holds(most: tuple[str, AxisWise], some: tuple[str, AxisWise]) -> bool:
+    """Say whether a layer is read by one relation where it is read by another one."""
+    return most[0] == some[0] and all(
+        isinstance(a, Whole)
+        or a == b
+        or (
+            (isinstance(a, Along) and isinstance(b, Along) and a.axis == b.axis)
+            and (isinstance(a.reads, Reads) and isinstance(b.reads, Reads) and a.reads.same_rate(b.reads))
+            and a.reads.union(b.reads) == a.reads
+        )
+        for a, b in zip(most[1].sources, some[1].sources, strict=True)
+    )
 
 
 def _through(relation: Relation, digits: Digits, above: Shape, below: Shape) -> Digits | None:
@@ -115,10 +126,10 @@ def _through(relation: Relation, digits: Digits, above: Shape, below: Shape) -> 
     if isinstance(relation, InTurn):
         shapes = (above, *relation.between, below)
         for step, outputs, inputs in zip(relation.relations, shapes, shapes[1:], strict=False):
-            found = _through(step, digits, outputs, inputs)
-            if found is None:
+            further = _through(step, digits, outputs, inputs)
+            if further is None:
                 return None
-            digits = found
+            digits = further
         return digits
     if not isinstance(relation, AxisWise):
         return None
@@ -127,7 +138,7 @@ def _through(relation: Relation, digits: Digits, above: Shape, below: Shape) -> 
         if isinstance(source, Whole):
             axes.append((_all(size),))
         elif isinstance(source, Only):
-            axes.append((Digit(size, places=source.places),))
+            axes.append((Fixed(size, source.places),))
         elif source.reads is SAME and above[source.axis] == size:
             axes.append(digits[source.axis])
         else:
@@ -136,59 +147,61 @@ def _through(relation: Relation, digits: Digits, above: Shape, below: Shape) -> 
 
 
 def _regrouped(digits: Digits, shape: Shape) -> Digits | None:
-    """Return the digits of all axes in a row, cut and put together for other axes."""
+    """Return the digits of all axes in a row, cut where needed and put together for axes of other sizes."""
     row = [digit for axis in digits for digit in axis if digit.size > 1]
     axes: list[tuple[Digit, ...]] = []
     for size in reversed(shape):
         axis: list[Digit] = []
-        while size > 1:
-            if not row:
-                return None
-            last = row.pop()
-            if size % last.size:
-                parts = last.cut(size) if last.size % size == 0 else None
+        while size > 1 and row:
+            lowest = row.pop()
+            if size % lowest.size:
+                parts = lowest.cut(size) if lowest.size % size == 0 else None
                 if parts is None:
                     return None
                 row.append(parts[0])
-                last = parts[1]
-            axis.insert(0, last)
-            size //= last.size
+                lowest = parts[1]
+            axis.insert(0, lowest)
+            size //= lowest.size
         axes.insert(0, tuple(axis))
     return tuple(axes)
 
 
-def _axis_by_axis(digits: Digits, top: Shape) -> AxisWise | None:
-    """Return the relation in which every axis follows another one, if their digits say no more than that."""
-    sources: list[Along | Only | Whole] = []
-    for axis in digits:
-        source = _source(_merged(axis), top)
-        if source is None or (isinstance(source, Along) and source.axis in [s.axis for s in sources if isinstance(s, Along)]):
-            return None
-        sources.append(source)
-    return AxisWise(tuple(sources))
+def _together(digits: Digits, top: Shape) -> AxisWise | None:
+    """Return the relation in which every axis follows one above, if the digits of every axis are together."""
+    sources = [_source(_merged(axis), top) for axis in digits]
+    followed = [source.axis for source in sources if isinstance(source, Along)]
+    if len(set(followed)) < len(followed):
+        return None
+    found = tuple(source for source in sources if source is not None)
+    return AxisWise(found) if len(found) == len(sources) else None
 
 
 def _merged(axis: Sequence[Digit]) -> list[Digit]:
     """Return the digits of an axis, neighbours that follow neighbouring digits of the same axis made one."""
     found: list[Digit] = []
     for digit in axis:
-        if found and found[-1].axis == digit.axis >= 0 and found[-1].step == digit.step * digit.size:
-            digit = Digit(found.pop().size * digit.size, digit.axis, digit.step)
-        found.append(digit)
+        last = found[-1] if found else None
+        if (isinstance(digit, Follows) and isinstance(last, Follows)) and (
+            (last.axis, last.step) == (digit.axis, digit.step * digit.size)
+        ):
+            found[-1] = Follows(last.size * digit.size, digit.axis, digit.step)
+        else:
+            found.append(digit)
     return found
 
 
 def _source(axis: Sequence[Digit], top: Shape) -> Along | Only | Whole | None:
-    """Return how an axis is read: its highest digit may be the leading part of an axis above, the rest follow none."""
-    leading, rest = (axis[0], axis[1:]) if axis and axis[0].axis >= 0 else (None, axis)
-    if any(digit.axis >= 0 for digit in rest):
+    """Return how an axis is read whose highest digit may be that of an axis above of the same size; else None."""
+    leading = axis[0] if axis and isinstance(axis[0], Follows) else None
+    rest = [digit for digit in axis[leading is not None :] if isinstance(digit, Fixed)]
+    if len(rest) + (leading is not None) < len(axis):
         return None
     places = IntervalSet.one(0)
     for digit in rest:
         places = IntervalSet.of(
             (place * digit.size + start, place * digit.size + stop)
             for place in places
-            for start, stop in digit.places.intervals
+            for start, stop in digit.values.intervals
         )
     size = prod(digit.size for digit in rest)
     if leading is None:
