@@ -16,7 +16,7 @@ FLOORS = [
     ["relation"],
     ["views"],
     ["rules", "graph"],
-    ["lattice", "field", "axes", "border"],
+    ["lattice", "field", "axes", "border", "depth"],
     ["complete"],
     ["table", "verdict"],
     ["causality", "sight"],
