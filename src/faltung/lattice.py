@@ -102,7 +102,7 @@ class Lattices:
         if isinstance(relation, AxisWise):
             ways = [relation.sources[place] for place in followed]
             if not any(isinstance(way, Along) for way in ways):
-                return self._fixed(entry, axis, source, ways[0])
+                return self._fixed(entry, axis, source, *ways[:1])  # of size 1 an axis may be gone, and none matter
             (way, *others) = ways
             if isinstance(entry, Along) and isinstance(way, Along) and not others:
                 outer, inner = _periodic(way.reads), _periodic(entry.reads)
@@ -135,7 +135,7 @@ class Lattices:
             for way in (relation.sources[axis] for axis in times if times[axis] > 1)
         )
 
-    def _fixed(self, entry: Entry, axis: int, source: str, way: object) -> Only:
+    def _fixed(self, entry: Entry, axis: int, source: str, way: object = None) -> Only:
         """Return what is read when every output reads the same places of the axes that matter."""
         if isinstance(entry, Along) and isinstance(way, Only):
             return Only(entry.reads.inputs_of(way.places).clip(0, self.graph.maps[self.input].shape[axis]))
