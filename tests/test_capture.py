@@ -382,6 +382,8 @@ def test_windows_of_a_picture_keep_their_axes():
         (lambda: faltung.capture(lambda x: x.item() * x, torch.zeros(1)), "unknown operator item at layer item: it takes a number out of the data"),
         (lambda: faltung.capture(lambda x: x if x.sum() > 0 else -x, torch.zeros(1)), "Function cannot be traced by torch.export: GuardOnDataDependentSymNode"),
         (lambda: faltung.capture(lambda x: x[:, torch.tensor([True, False])], torch.zeros(1, 2)), "the size of its output depends on the data"),
+        (lambda: faltung.capture(lambda x: x.unique(), torch.zeros(4)), "unknown operator _unique2 at layer _unique2: the size of its output depends on the data"),
+        (lambda: faltung.capture(nn.CrossMapLRN2d(2), torch.zeros(1, 4, 5, 5)), "CrossMapLRN2d: torch.export cannot tell what it writes in place: RuntimeError"),
         (lambda: faltung.capture(Net().eval(), torch.zeros(1, 4, 8, 8)), "Net cannot be traced by torch.export: RuntimeError"),
         (lambda: net().receptive_field(unit={"y": 0, "x": 0}, layer="block.conv9"), "unknown layer 'block.conv9'; did you mean block.conv"),
         (lambda: net().receptive_field(unit={"y": 0}), "axis x is missing; the axes are n, c, y, x"),

@@ -73,8 +73,13 @@ def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bo
         import_module(f"faltung.rules.{family.name}")
     program = _traced(model, inputs)
     if _overwritten_and_read(program):
-        with _quiet():
-            program = program.run_decompositions({})
+        try:
+            with _quiet():
+                program = program.run_decompositions({})
+        except Exception as error:  # torch cannot, with sizes that it takes for unknown
+            first = (str(error).strip().splitlines() or [""])[0]
+            why = f"torch.export cannot tell what it writes in place: {type(error).__name__}: {first}"
+            raise FaltungError(f"{type(model).__name__}: {why}") from error
     return _Builder(program, unknown == "reads-all", exact_weights).network()
 
 
@@ -397,4 +402,6 @@ def _shape(node: "Node") -> tuple[int, ...]:
     try:
         return tuple(int(size) for size in node.meta["val"].shape)
     except Exception:  # a size that torch.export knows only by a symbol
-        raise UnknownOperator(base_name(node.target), node.name, "the size of its output depends on the data") from None
+        asked: Any = node.args[0] if node.target is getitem else node
+        why = "the size of its output depends on the data"
+        raise UnknownOperator(base_name(asked.target), asked.name, why) from None
