@@ -5,7 +5,7 @@ from collections.abc import Collection
 from faltung.listed import Listed
 from faltung.relation import SAME, Along, AxisWise, Only, Shape, Whole
 from faltung.rules.axes import along
-from faltung.rules.table import Call, Readings, axis, broadcast, rule
+from faltung.rules.table import Call, Readings, axis, broadcast, everything, rule
 
 NUMBERS = (
     "correction",
@@ -73,6 +73,7 @@ def axes_of(call: Call, shape: Shape) -> Collection[int]:
     "argmax",
     "argmin",
     "count_nonzero",
+    "frobenius_norm",
     "kthvalue",
     "linalg_matrix_norm",
     "linalg_norm",
@@ -84,6 +85,7 @@ def axes_of(call: Call, shape: Shape) -> Collection[int]:
     "nanmean",
     "nanmedian",
     "nansum",
+    "nuclear_norm",
     "norm",
     "prod",
     "special_logsumexp",
@@ -98,6 +100,29 @@ def reduction(call: Call) -> Readings:
     shape = call.shape_of("self")
     call.skip(*NUMBERS)
     return {"self": reduced(shape, axes_of(call, shape), call.get("keepdim", False))}
+
+
+@rule("sum_to_size")
+def summed_to_size(call: Call) -> Readings:
+    """Axes that the size lacks, or has as 1, are summed over: stretching backwards."""
+    shape = call.shape_of("self")
+    call.skip("size")
+    new = len(shape) - len(call.shape)
+    return {
+        "self": AxisWise(
+            tuple(
+                Whole() if axis < new or call.shape[axis - new] != size else Along(axis - new, SAME)
+                for axis, size in enumerate(shape)
+            )
+        )
+    }
+
+
+@rule("bincount", "dist", "histc")
+def counted(call: Call) -> Readings:
+    """A distance or a histogram of everything."""
+    call.skip("bins", "min", "max", "minlength", "p")
+    return {name: everything(tensor.shape) for name, tensor in call.tensors()}
 
 
 @rule("max", "min")
