@@ -296,7 +296,7 @@ MOST_STRIDED = 2**22
 
 @rule("as_strided", "as_strided_copy")
 def strided(call: Call) -> Readings:
-    """Unit (i, j, …) reads place start + i*s + j*t + … of the memory: of a tensor that lies there in row-major order."""
+    """Unit (i, j, …) reads place start + i*s + j*t + … of the memory, if its tensor lies there row by row."""
     import numpy as np
 
     tensor, strides = call["self"], call["stride"]
