@@ -102,6 +102,8 @@ PRODUCTS: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "einsum, with a diagonal": (lambda x: torch.einsum("bi,ii->b", x, S_3_3_7), [(2, 3)]),
     "einsum, stretched": (lambda x: torch.einsum("bi,oi->bo", x, W), [(2, 1)]),
     "einsum, dots": (lambda x: torch.einsum("...i,...oi->...o", x, S_2_4_3_8), [(2, 3)]),
+    "kron": (lambda x: torch.kron(x, W), [(2, 2)]),
+    "kron, constant first": (lambda x: torch.kron(W, x), [(2,)]),
     "mul": (lambda x: x * W, [(2, 4, 3)]),
     "mul, stretched": (lambda x: W[:, :1] * x, [(4, 3)]),
     "mul, the input stretched": (lambda x: x * W, [(4, 1)]),

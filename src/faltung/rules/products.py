@@ -5,16 +5,17 @@ exact weights are asked for, factors that are constants read nothing where they 
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from string import ascii_letters
 from typing import TYPE_CHECKING
 
 from faltung.listed import Listed
 from faltung.reads import Reads
-from faltung.relation import SAME, Along, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
+from faltung.relation import SAME, Along, AxisReads, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
 from faltung.rules.axes import along
 from faltung.rules.pointwise import multiplied
 from faltung.rules.table import Call, Reading, Readings, Tensor, axis, broadcast, rule
-from faltung.rules.weights import linked, nonzero
+from faltung.rules.weights import kept, linked, nonzero
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,6 +151,14 @@ def product(call: Call) -> Readings:
     return contraction(FACTORS[call.operator], list(call.tensors()), call.shape, exact=call.exact_weights)
 
 
+@rule("pdist")
+def distances_of_pairs(call: Call) -> Readings:
+    """Every pair of different rows is compared over all columns, the first with all later ones first."""
+    call.skip("p")
+    rows = call.shape_of("self")[0]
+    return {"self": AxisWise((Along(0, Listed.of(combinations(range(rows), 2))), Whole()))}
+
+
 @rule("cdist", "_cdist_forward")
 def distances(call: Call) -> Readings:
     """Every row of one matrix is compared with every row of the other, over all columns."""
@@ -185,6 +194,30 @@ def linear(call: Call) -> Readings:
     equation = "...i,oi->...o" if len(weight) == 2 else "...i,i->..."
     found = contraction(equation, [data, matrix], call.shape, exact=call.exact_weights)
     return {**found, **{name: broadcast(tensor.shape, call.shape) for name, tensor in bias}}
+
+
+@rule("kron")
+def kronecker(call: Call) -> Readings:
+    """Unit o of an axis is the product of unit o // n of the first factor and o mod n of the second, which has n."""
+    import numpy as np
+
+    (first, one), (second, two) = call.tensors()
+    rank = len(call.shape)
+    units, repeats = ((1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in (two, one))
+    ways: list[tuple[Name, Tensor, list[AxisReads]]] = [
+        (first, one, [Reads(1, [[0]] * n) for n in units]),
+        (second, two, [Listed.of([o % n] for o in range(n * times)) for n, times in zip(units, repeats, strict=True)]),
+    ]
+    found: dict[Name, Reading] = {}
+    for name, tensor, reads in ways:
+        own = range(rank - len(tensor.shape), rank)
+        found[name] = relation = AxisWise(tuple(Along(number, reads[number]) for number in own))
+        other = two if tensor is one else one
+        if call.exact_weights and tensor.source and not other.source:
+            factors = np.ones(one.shape, dtype=bool), np.ones(two.shape, dtype=bool)
+            mask = np.kron(factors[0], nonzero(two)) if tensor is one else np.kron(nonzero(one), factors[1])
+            found[name] = kept(relation, mask, call.shape)
+    return found
 
 
 @rule("bilinear")
@@ -254,8 +287,10 @@ def inner(call: Call) -> Readings:
 @rule("cosine_similarity", "linalg_vecdot", "pairwise_distance")
 def compared(call: Call) -> Readings:
     """Two tensors, stretched to a common shape, are compared along one axis of it."""
-    call.skip("p", "eps")
+    call.skip("p", "eps", "dim", "keepdim")
     factors = list(call.tensors())
+    if not any(tensor.shape for _, tensor in factors):  # two numbers
+        return {name: AxisWise(()) for name, _ in factors}
     letters = ascii_letters[: max(len(tensor.shape) for _, tensor in factors)]
     summed = letters[call.get("dim", -1)]
     kept = letters.replace(summed, "Z" if call.get("keepdim", False) else "")
