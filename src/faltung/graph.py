@@ -249,10 +249,10 @@ class Graph:
         every: bool = False,
         leaping: bool = True,
     ) -> dict[str, list[Product]]:
-        """Return, for each layer on the way to `last`, the units that read units of an input or layer.
+        """Return, for `last` and each layer on the way to it, the units that read units of an input or layer.
 
-        Layers that none of them reach are left out. With `every` all layers up to `last` count, those too that
-        `last` does not depend on; without `leaping` those too that the walks step over.
+        Layers that repeat another one's units or that none of the units reach are left out. With `every` all layers up
+        to `last` count, those too that it does not depend on; without `leaping` those too that walks leap over.
         """
         edges = self._leaps if leaping else self._hops
         last = self.name(last)
@@ -276,7 +276,8 @@ class Graph:
             here = clipped(here, outputs)
             if here:
                 found[current.name] = joined(here)
-        found |= {layer.name: found[self._roots[layer.name]] for layer in layers if self._roots[layer.name] in found}
+        if self._roots[last] in found:
+            found[last] = found[self._roots[last]]
         return found
 
     def leaps(self, name: str) -> tuple[Edge, ...]:

@@ -57,7 +57,7 @@ class IntervalSet:
             yield from range(start, stop)
 
     def __len__(self) -> int:
-        return sum(stop - start for start, stop in self.intervals)
+        return sum([stop - start for start, stop in self.intervals])
 
     def __bool__(self) -> bool:
         return bool(self.intervals)

@@ -278,17 +278,17 @@ def joined(products: list[Product]) -> list[Product]:
 
     Those inside another one are left out, and those that differ along one axis alone become one.
     """
-    if len(products) > 1:
+    if len(products) == 2:  # the common case: a branch beside a shortcut
         products = _outermost(products)
-    if len(products) == 1:
+    if len(products) < 2:
         return products
-    for axis in range(len(products[0]) if products else 0):
+    for axis in range(len(products[0])):
         alike: dict[Product, list[IntervalSet]] = {}
         for factors in products:
             alike.setdefault(factors[:axis] + factors[axis + 1 :], []).append(factors[axis])
         if len(alike) < len(products):
             products = [(*rest[:axis], _union(members), *rest[axis:]) for rest, members in alike.items()]
-    return products
+    return _outermost(products)
 
 
 def _union(sets: list[IntervalSet]) -> IntervalSet:

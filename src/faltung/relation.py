@@ -60,6 +60,9 @@ class Along:
         if self.reads == SAME:
             object.__setattr__(self, "reads", SAME)  # known by identity, it is passed over quickly
 
+    def __reduce__(self) -> "tuple[type[Along], tuple[int, AxisReads]]":
+        return Along, (self.axis, self.reads)  # the identity outlives pickling
+
     def read_by(self, units: Product, size: int) -> IntervalSet:
         """Return the places of the axis, `size` in all, that units read."""
         return units[self.axis] if self.reads is SAME else self.reads.inputs_of(units[self.axis])
@@ -198,15 +201,14 @@ def clipped(products: Iterable[Product], shape: Sequence[int]) -> list[Product]:
     """Return what of the products lies inside a shape; empty products are left out."""
     found = []
     for factors in products:
-        inside = []
         for members, size in zip(factors, shape, strict=True):
-            if not (members.intervals and members.intervals[0][0] >= 0 and members.intervals[-1][1] <= size):
-                members = members.clip(0, size)
-                if not members.intervals:
-                    break
-            inside.append(members)
-        else:
-            found.append(tuple(inside))
+            intervals = members.intervals
+            if not intervals or intervals[0][0] < 0 or intervals[-1][1] > size:
+                inside = tuple([members.clip(0, size) for members, size in zip(factors, shape, strict=True)])
+                found += [inside] if all(inside) else []
+                break
+        else:  # most lie inside
+            found.append(factors)
     return found
 
 

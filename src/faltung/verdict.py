@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faltung.depth import depth
-from faltung.graph import Edge, Graph
+from faltung.graph import ANY, Edge, Graph
 from faltung.intervals import IntervalSet
 from faltung.region import Product, Region, Unit, intersection, name_unit, nearest_places
 from faltung.words import count
@@ -147,17 +147,19 @@ def _next(
 ) -> tuple[str, Product]:
     """Return the middle-most unit that is read and still reads the pixel, and its layer."""
     for edge in edges:
-        read = graph.read_through(edge, [here], current)
-        shared = intersection(read, readers.get(edge.source, []))
-        if shared:
-            return edge.source, tuple(map(IntervalSet.one, nearest_places(shared, _middle(read))))
+        if edge.source in readers:
+            read = graph.read_through(edge, [here], current)
+            shared = intersection(read, readers[edge.source])
+            if shared:
+                if len(shared) == 1 and all([len(places) == 1 for places in shared[0]]):
+                    return edge.source, shared[0]
+                return edge.source, tuple(map(IntervalSet.one, nearest_places(shared, _middle(read))))
     raise AssertionError("a unit that reads a pixel reads it through one of its sources")
 
 
 def _step(graph: Graph, layer: str, product: Product, unit: dict[str, int]) -> Step:
-    shown = graph.shown_axes(layer, unit)
-    told = zip(graph.map(layer).axes, product, strict=True)
-    return Step(layer, {axis: places.bounds[0] for axis, places in told if axis in shown})
+    told = zip(graph.maps[layer].axes, product, strict=True)
+    return Step(layer, {axis: places.bounds[0] for axis, places in told if axis not in ANY or axis in unit})
 
 
 def _middle(products: list[Product]) -> list[int]:
