@@ -91,6 +91,8 @@ def stepped_over(
         if (source, below) in seen:
             continue
         seen.add((source, below))
+        if any(isinstance(digit, Fixed) and not digit.values for axis in below for digit in axis):
+            continue  # another part of joined tensors is read, and this one not
         axis_by_axis = _together(below, top)
         if axis_by_axis is not None:
             found[source, axis_by_axis] = None
@@ -142,8 +144,23 @@ def _through(relation: Relation, digits: Digits, above: Shape, below: Shape) -> 
         elif source.reads is SAME and above[source.axis] == size:
             axes.append(digits[source.axis])
         else:
-            return None
+            fixed = [digit for digit in digits[source.axis] if isinstance(digit, Fixed)]
+            if len(fixed) < len(digits[source.axis]):
+                return None
+            axes.append((Fixed(size, source.reads.inputs_of(_spelt(fixed)).clip(0, size)),))
     return tuple(axes)
+
+
+def _spelt(digits: Sequence[Fixed]) -> IntervalSet:
+    """Return the numbers that digits spell, the highest first."""
+    numbers = IntervalSet.one(0)
+    for digit in digits:
+        numbers = IntervalSet.of(
+            (number * digit.size + start, number * digit.size + stop)
+            for number in numbers
+            for start, stop in digit.values.intervals
+        )
+    return numbers
 
 
 def _regrouped(digits: Digits, shape: Shape) -> Digits | None:
@@ -196,13 +213,7 @@ def _source(axis: Sequence[Digit], top: Shape) -> Along | Only | Whole | None:
     rest = [digit for digit in axis[leading is not None :] if isinstance(digit, Fixed)]
     if len(rest) + (leading is not None) < len(axis):
         return None
-    places = IntervalSet.one(0)
-    for digit in rest:
-        places = IntervalSet.of(
-            (place * digit.size + start, place * digit.size + stop)
-            for place in places
-            for start, stop in digit.values.intervals
-        )
+    places = _spelt(rest)
     size = prod(digit.size for digit in rest)
     if leading is None:
         return Whole() if len(places) == size else Only(places)
