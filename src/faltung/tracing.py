@@ -71,6 +71,11 @@ def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bo
         raise FaltungError(f"unknown={unknown!r} must be 'refuse' or 'reads-all'")
     for family in iter_modules(rules.__path__):
         import_module(f"faltung.rules.{family.name}")
+    return _Builder(exported(model, inputs), unknown == "reads-all", exact_weights).network()
+
+
+def exported(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
+    """Return a model as torch.export traces it, with what is written in place told by name."""
     program = _traced(model, inputs)
     if _overwritten_and_read(program):
         try:
@@ -80,7 +85,14 @@ def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bo
             first = (str(error).strip().splitlines() or [""])[0]
             why = f"torch.export cannot tell what it writes in place: {type(error).__name__}: {first}"
             raise FaltungError(f"{type(model).__name__}: {why}") from error
-    return _Builder(program, unknown == "reads-all", exact_weights).network()
+    return program
+
+
+def nodes(program: "ExportedProgram") -> dict[str, str]:
+    """Return for each layer of a traced program, and each input, the name of its node."""
+    builder = _Builder(program, reads_all=True, exact_weights=False)
+    builder.network()
+    return {name: node.name for node, name in builder.names.items()}
 
 
 def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":

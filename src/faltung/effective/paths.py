@@ -39,7 +39,8 @@ def predicted_receptive_field(
     field = net.receptive_field(unit=unit, layer=layer, input=input)
     if not mass.any():
         raise FaltungError(f"unit {name_unit(unit)} of {net.name(layer)} reads no pixel: there is no mass")
-    return EffectiveField(mass / mass.sum(), field, dict(unit), net.name(layer), 0)
+    by = net.input(input) if len(net.inputs) > 1 else ""
+    return EffectiveField(mass / mass.sum(), field, dict(unit), net.name(layer), 0, by)
 
 
 def path_counts(
