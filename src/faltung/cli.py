@@ -240,10 +240,15 @@ def table(
     weights: Weights = None,
     unknown: Unknown = "refuse",
     exact: Exact = False,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """List the layers with their output size, stride, receptive field and start."""
     made = _network(net, size, weights, unknown, exact).table()
+    if plot is not None:
+        from faltung import draw
+
+        _save(lambda: draw.growth(made, title=net), plot)
     if as_json:
         _print_json(made.to_dict())
     else:
