@@ -83,8 +83,8 @@ class Counterexample:
     def __str__(self) -> str:
         return (
             f"stride {self.stride}, shift {self.shift}: X = {_entries(self.picture)} and K = {_entries(self.kernel)} "
-            f"from place 0 on give Y = {_places(self.before)}; X moved by {self.shift} gives {_places(self.after)}, and "
-            "no translation makes one of the other"
+            f"from place 0 on give Y = {_places(self.before)}; X moved by {self.shift} gives {_places(self.after)}, "
+            "and no translation makes one of the other"
         )
 
     def to_dict(self) -> dict[str, Any]:

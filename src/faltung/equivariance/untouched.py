@@ -8,7 +8,6 @@ one end are those of the other, and circular padding touches nothing.
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from faltung.border import reading_beyond
 from faltung.equivariance.passing import follow
 from faltung.equivariance.walk import Walk
 from faltung.equivariance.ways import deviating
@@ -119,6 +118,16 @@ def _at_the_border(relation: AxisWise, circles: Mapping[int, int], inputs: Shape
             if all(at_end):
                 found.append(at_end)
     return found
+
+
+def reading_beyond(reads: AxisReads, inputs: int, outputs: int) -> IntervalSet:
+    """Return the outputs, of 0 .. outputs-1, that read a position which does not exist.
+
+    >>> reading_beyond(Reads(2, [range(-1, 2)]), inputs=8, outputs=4)        # k=3, s=2, p=1
+    IntervalSet(0)
+    """
+    beyond = reads.inputs_of(whole(outputs)) - whole(inputs)
+    return reads.transpose().inputs_of(beyond).clip(0, outputs) if beyond else beyond
 
 
 def _reading(reads: AxisReads, outputs: int, existing: IntervalSet | None) -> IntervalSet:

@@ -10,13 +10,11 @@ from faltung.reads import Reads
 from faltung.region import disjoint
 from faltung.relation import SAME, Along, AxisWise, Relation, Whole
 from faltung.rules.table import Call, Readings, per_axis, rule
+from faltung.rules.weights import MOST_MASKS, nonzero, nothing
 from faltung.rules.windows import AxisRule, TransposedWindow, Window, same_padding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MOST_MASKS = 64
-"""More different masks than this come from pruning, not from a design; following them would take forever."""
 
 
 @rule("conv1d", "conv2d", "conv3d")
@@ -59,11 +57,10 @@ def _readings(call: Call, windows: list[AxisRule], outputs: int, group: int) -> 
     along = tuple(Along(batched + 1 + axis, window.reads) for axis, window in enumerate(windows))
     batch = (Along(0, SAME),) * batched
     weight = call["weight"]
-    relations: tuple[Relation, ...] = (AxisWise((*batch, channels, *along)),)
+    structure = AxisWise((*batch, channels, *along))
+    relations: tuple[Relation, ...] = (structure,)
     if call.exact_weights and not weight.source:
-        if weight.values is None:
-            raise FaltungError("exact_weights needs the numbers of its weights: they are random, or on the meta device")
-        relations = _of_nonzero_weights(call, windows, relations, batch)
+        relations = _of_nonzero_weights(call, windows, structure, batch)
     # the first axis of a dense weight is the output channel; that of a transposed one is not
     follows = Along(batched, SAME) if outputs == weight.shape[0] and "transpose" not in call.operator else Whole()
     return {
@@ -74,22 +71,21 @@ def _readings(call: Call, windows: list[AxisRule], outputs: int, group: int) -> 
 
 
 def _of_nonzero_weights(
-    call: Call, windows: list[AxisRule], structure: tuple[Relation, ...], batch: tuple[Along, ...]
+    call: Call, windows: list[AxisRule], structure: AxisWise, batch: tuple[Along, ...]
 ) -> tuple[Relation, ...]:
     """Return what the weights that are not exactly zero read: a union over the different masks in space."""
     import numpy as np
 
-    weight = call["weight"].values().detach().cpu().numpy()
-    nonzero = np.asarray(weight != 0)
-    if nonzero.all():
-        return structure
+    taken = nonzero(call["weight"])
+    if taken.all():
+        return (structure,)
     groups, inputs = call["groups"], call.shape_of("input")[len(batch)]
     outputs = call.shape[len(batch)]
     transpose = "transpose" in call.operator
     readers: dict[bytes, list[set[int]]] = {}
     masks: dict[bytes, NDArray[np.bool_]] = {}
-    for pair in product(*map(range, nonzero.shape[:2])):
-        mask = nonzero[pair]
+    for pair in product(*map(range, taken.shape[:2])):
+        mask = taken[pair]
         if not mask.any():
             continue
         first, second = pair
@@ -111,7 +107,7 @@ def _of_nonzero_weights(
                 for axis, (window, taps) in enumerate(zip(windows, factors, strict=True))
             )
             relations.append(AxisWise((*batch, channels, *along)))
-    return tuple(relations)
+    return tuple(relations) or nothing(structure, call.shape)
 
 
 def _with_taps(window: AxisRule, taps: IntervalSet) -> Reads:

@@ -1,11 +1,15 @@
-"""Normalisation: what an output shares its statistics with, and the weight of its own place or channel."""
+"""Normalisation: what an output shares its statistics with, and the weight of its own place or channel.
+
+A channel whose weight is exactly zero, as a pruned one's, reads nothing where exact weights are asked for.
+"""
 
 from collections.abc import Iterable
 
 from faltung.reads import Reads
 from faltung.relation import SAME, Along, AxisWise, Relation, Whole
 from faltung.rules.reductions import reduced
-from faltung.rules.table import Call, Readings, Tensor, axis, broadcast, rule
+from faltung.rules.table import Call, Reading, Readings, Tensor, axis, broadcast, rule
+from faltung.rules.weights import kept, nonzero
 
 CHANNEL = AxisWise((Along(1, SAME),))
 """The relation to a vector with one number for each channel, axis 1."""
@@ -30,7 +34,10 @@ def batch_norm(call: Call) -> Readings:
     shared = set(range(len(shape))) - {1} if call.get("training", False) else set()
     if call.output == 0:
         running = () if shared else ("running_mean", "running_var")
-        return {"input": reduced(shape, shared), **_given(call, ("weight", "bias", *running), CHANNEL)}
+        return {
+            "input": _weighted(call, reduced(shape, shared), len(shape) - 2),
+            **_given(call, ("weight", "bias", *running), CHANNEL),
+        }
     call.skip("input")  # without training its statistics are not taken
     updated = {3: ("running_mean",), 4: ("running_var",)}.get(call.output, ())
     own: Found = {"input": reduced(shape, shared, keepdim=False)} if shared else {}
@@ -45,7 +52,7 @@ def instance_norm(call: Call) -> Readings:
     own = call["use_input_stats"]
     running = () if own else ("running_mean", "running_var")
     return {
-        "input": reduced(shape, range(2, len(shape)) if own else ()),
+        "input": _weighted(call, reduced(shape, range(2, len(shape)) if own else ()), len(shape) - 2),
         **_given(call, ("weight", "bias", *running), CHANNEL),
     }
 
@@ -58,12 +65,11 @@ def group_norm(call: Call) -> Readings:
     call.skip("eps", "cudnn_enabled", "N", "C", "HxW", "weight", "bias")
     size = shape[1] // groups
     phases = size if call.output == 0 else 1
-    found: Found = {
-        "input": AxisWise(
-            (Along(0, SAME), Along(1, Reads(size, [range(size)] * phases)), *(Whole(),) * (len(shape) - 2))
-        )
-    }
-    return {**found, **_given(call, ("weight", "bias") if call.output == 0 else (), CHANNEL)}
+    space = len(shape) - 2
+    relation = AxisWise((Along(0, SAME), Along(1, Reads(size, [range(size)] * phases)), *(Whole(),) * space))
+    if call.output > 0:
+        return {"input": relation}
+    return {"input": _weighted(call, relation, space), **_given(call, ("weight", "bias"), CHANNEL)}
 
 
 @rule("layer_norm", "native_layer_norm", "rms_norm", "_fused_rms_norm")
@@ -73,7 +79,9 @@ def layer_norm(call: Call) -> Readings:
     call.skip("eps", "cudnn_enable", "weight", "bias")
     last = range(len(shape) - len(call["normalized_shape"]), len(shape))
     place = AxisWise(tuple(Along(number, SAME) for number in last))
-    return {"input": reduced(shape, last), **_given(call, ("weight", "bias") if call.output == 0 else (), place)}
+    if call.output > 0:
+        return {"input": reduced(shape, last)}
+    return {"input": _weighted(call, reduced(shape, last)), **_given(call, ("weight", "bias"), place)}
 
 
 @rule("_weight_norm")
@@ -85,6 +93,15 @@ def weight_norm(call: Call) -> Readings:
         "v": reduced(shape, set(range(len(shape))) - kept),
         "g": broadcast(call.shape_of("g"), call.shape),
     }
+
+
+def _weighted(call: Call, relation: AxisWise, behind: int = 0) -> Reading:
+    """Return what is read where the weight, with so many axes of the output behind its own, is not exactly zero."""
+    weight = call.get("weight")
+    if not call.exact_weights or not isinstance(weight, Tensor) or weight.source:
+        return relation
+    mask = nonzero(weight)
+    return kept(relation, mask.reshape(mask.shape + (1,) * behind), call.shape)
 
 
 def _given(call: Call, names: Iterable[str], relation: Relation) -> Found:

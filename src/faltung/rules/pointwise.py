@@ -1,59 +1,115 @@
 """Operators that work place by place, with arguments stretched to a common shape."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from faltung.intervals import IntervalSet
 from faltung.relation import SAME, Along, AxisWise, Only, Whole
-from faltung.rules.table import Call, Readings, broadcast, rule
+from faltung.rules.table import Call, Reading, Readings, Tensor, broadcast, rule
+from faltung.rules.weights import kept, nonzero
+
+Name = str | tuple[str, int]
 
 POINTWISE = (
-    "alpha_dropout",
-    "alias",
-    "clone",
-    "complex",
-    "conj",
-    "_conj",
-    "_neg_view",
-    "imag",
-    "polar",
-    "real",
-    "resolve_conj",
-    "resolve_neg",
-    "contiguous",
-    "detach",
-    "dropout",
-    "feature_dropout",
-    "lift_fresh_copy",
-    "native_dropout",
-    "rrelu",
-    "to",
-    "_to_copy",
-    "type_as",
-    "fake_quantize_per_tensor_affine",
-    "silu",
-    "mish",
-    "gelu",
-    "hardswish",
-    "hardsigmoid",
-    "hardtanh",
-    "relu6",
-    "celu",
-    "selu",
-    "softplus",
-    "softshrink",
-    "hardshrink",
-    "threshold",
-    "logsigmoid",
-    "log_sigmoid",
-    "lerp",
-    "addcmul",
+    "absolute",
     "addcdiv",
-    "masked_fill",
-    "where",
+    "alias",
+    "alias_copy",
+    "alpha_dropout",
+    "__and__",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "binomial",
+    "celu",
+    "chalf",
     "clamp",
     "clip",
-    "nan_to_num",
-    "rsub",
+    "clone",
+    "complex",
+    "_conj",
+    "conj",
+    "contiguous",
+    "detach",
+    "detach_copy",
+    "divide",
+    "dropout",
+    "fake_quantize_per_tensor_affine",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "fix",
+    "floor_divide",
+    "gelu",
+    "greater",
+    "greater_equal",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "imag",
+    "isclose",
+    "isreal",
+    "lerp",
+    "less",
+    "less_equal",
+    "lift",
+    "lift_fresh",
+    "lift_fresh_copy",
+    "log_sigmoid",
     "logit",
-    "bernoulli",
+    "logsigmoid",
+    "mish",
+    "nan_to_num",
+    "native_dropout",
+    "_neg_view",
+    "negative",
+    "not_equal",
+    "__or__",
+    "pin_memory",
+    "poisson",
+    "polar",
+    "_prelu_kernel",
+    "real",
+    "relu6",
+    "resolve_conj",
+    "resolve_neg",
+    "rrelu",
+    "rsub",
+    "selu",
+    "silu",
+    "softplus",
+    "softshrink",
+    "special_digamma",
+    "special_erf",
+    "special_erfc",
+    "special_erfinv",
+    "special_exp2",
+    "special_expit",
+    "special_expm1",
+    "special_gammainc",
+    "special_gammaincc",
+    "special_gammaln",
+    "special_i0",
+    "special_log1p",
+    "special_logit",
+    "special_multigammaln",
+    "special_ndtr",
+    "special_polygamma",
+    "special_psi",
+    "special_round",
+    "special_sinc",
+    "special_xlogy",
+    "subtract",
+    "threshold",
+    "to",
+    "_to_copy",
+    "true_divide",
+    "type_as",
+    "__xor__",
 )
 """Operators that PyTorch does not tag as pointwise, or not in every version, and that are."""
 
@@ -61,8 +117,53 @@ POINTWISE = (
 @rule(*POINTWISE)
 def pointwise(call: Call) -> Readings:
     """Every output reads the unit at its own place in each argument; numbers do not matter."""
+    return _in_place(call)
+
+
+def _in_place(call: Call) -> dict[Name, AxisWise]:
     call.skip_rest()
     return {name: broadcast(tensor.shape, call.shape) for name, tensor in call.tensors()}
+
+
+@rule("mul", "multiply")
+def multiplied(call: Call) -> Readings:
+    """Place by place; not where a constant factor is exactly zero, if exact weights are asked for."""
+    found = _in_place(call)
+    return _but_for_zeros(call, found, list(call.arguments.values())) if call.exact_weights else found
+
+
+@rule("addcmul")
+def product_added(call: Call) -> Readings:
+    """A summand and a product, place by place; the product as above."""
+    found = _in_place(call)
+    if not call.exact_weights:
+        return found
+    product: dict[Name, AxisWise] = {name: found[name] for name in ("tensor1", "tensor2")}
+    return {**found, **_but_for_zeros(call, product, [call[name] for name in ("tensor1", "tensor2", "value")])}
+
+
+def _but_for_zeros(call: Call, found: Mapping[Name, AxisWise], factors: Sequence[Any]) -> dict[Name, Reading]:
+    """Return what is read of the factors of a product where no constant among them is exactly zero."""
+    import numpy as np
+
+    constants = [factor for factor in factors if isinstance(factor, Tensor) and not factor.source]
+    mask = np.asarray(0 not in [factor for factor in factors if not isinstance(factor, Tensor)])
+    for constant in constants:
+        mask = mask & nonzero(constant)
+    return {name: kept(relation, mask, call.shape) for name, relation in found.items()}
+
+
+@rule("where", "masked_fill")
+def chosen(call: Call) -> Readings:
+    """Place by place one of two; by a condition that is constant the chosen one, if exact weights are asked for."""
+    found = _in_place(call)
+    filled = call.operator == "masked_fill"
+    condition = call["mask" if filled else "condition"]
+    if not call.exact_weights or condition.source:
+        return found
+    true = nonzero(condition)
+    chances = {"self": ~true, "value": true} if filled else {"self": true, "other": ~true}
+    return {name: kept(found[name], mask, call.shape) for name, mask in chances.items() if name in found}
 
 
 @rule("copy")
@@ -87,9 +188,9 @@ def numbers_of_parts(call: Call) -> Readings:
 @rule("prelu")
 def prelu(call: Call) -> Readings:
     """The slope belongs to the channel, axis 1."""
-    (slopes,) = call.shape_of("weight")
-    channel = Only(IntervalSet.points([0])) if slopes == 1 else Along(1, SAME)
-    return {"self": broadcast(call.shape_of("self"), call.shape), "weight": AxisWise((channel,))}
+    slopes = call.shape_of("weight")
+    channel = Along(1, SAME) if max(slopes, default=1) > 1 else Only(IntervalSet.points([0]))
+    return {"self": broadcast(call.shape_of("self"), call.shape), "weight": AxisWise((channel,) * len(slopes))}
 
 
 @rule(
@@ -115,8 +216,25 @@ def prelu(call: Call) -> Readings:
     "scalar_tensor",
     "rand",
     "randn",
+    "randint_like",
+    "new_empty_strided",
+    "cauchy",
+    "exponential",
+    "geometric",
+    "log_normal",
+    "random",
+    "uniform",
 )
 def made(call: Call) -> Readings:
-    """What is made from a shape reads nothing of the tensor whose shape it takes."""
+    """What is made from a shape, or drawn, reads nothing of the tensor whose shape it takes."""
     call.skip_rest()
     return {}
+
+
+@rule("bernoulli", "normal")
+def drawn(call: Call) -> Readings:
+    """What is drawn reads the chances, means and deviations that are given, and not what it overwrites."""
+    found = _in_place(call)
+    return (
+        found if not any(call.has(name) for name in ("p", "mean")) else {n: r for n, r in found.items() if n != "self"}
+    )

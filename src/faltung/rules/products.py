@@ -1,18 +1,25 @@
 """Sums of products, stated by labelled axes as in an einsum, and other operators that couple several axes.
 
-An axis whose label stands in the output follows it; a label that does not is summed over and read whole.
+An axis whose label stands in the output follows it; a label that does not is summed over and read whole. Where
+exact weights are asked for, factors that are constants read nothing where they are exactly zero.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from string import ascii_letters
+from typing import TYPE_CHECKING
 
-from faltung.errors import FaltungError
 from faltung.listed import Listed
 from faltung.reads import Reads
-from faltung.relation import SAME, Along, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
+from faltung.relation import SAME, Along, AxisReads, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
 from faltung.rules.axes import along
-from faltung.rules.reductions import reduced, up_to
-from faltung.rules.table import Call, Readings, Tensor, axis, broadcast, rule
+from faltung.rules.pointwise import multiplied
+from faltung.rules.table import Call, Reading, Readings, Tensor, axis, broadcast, rule
+from faltung.rules.weights import kept, linked, nonzero
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Name = str | tuple[str, int]
 Source = Along | Only | Whole
@@ -25,8 +32,6 @@ FACTORS = {
     "vdot": "k,k->",
     "outer": "i,j->ij",
     "ger": "i,j->ij",
-    "cdist": "...im,...jm->...ij",
-    "_cdist_forward": "...im,...jm->...ij",
 }
 """Two factors each."""
 
@@ -52,9 +57,13 @@ def labels(term: str, rank: int) -> tuple[str, ...]:
 
 
 def contraction(
-    equation: str, factors: Sequence[tuple[Name, Tensor]], output: Shape, read: Mapping[str, Source] | None = None
-) -> dict[Name, Relation]:
-    """Return the relation to each factor of a sum of products.
+    equation: str,
+    factors: Sequence[tuple[Name, Tensor]],
+    output: Shape,
+    read: Mapping[str, Source] | None = None,
+    exact: bool = False,
+) -> dict[Name, Reading]:
+    """Return what is read of each factor of a sum of products.
 
     Parameters
     ----------
@@ -66,8 +75,15 @@ def contraction(
         Shape of the output.
     read : mapping
         Where labels are read, for those that neither follow the output nor are read whole.
+    exact : bool
+        Constant factors that are exactly zero leave what they are multiplied with unread.
     """
     terms, _, result = equation.partition("->")
+    named_factors = [
+        (name, labels(term, len(tensor.shape)), tensor)
+        for term, (name, tensor) in zip(terms.split(","), factors, strict=True)
+    ]
+    constants = [(named, tensor) for _, named, tensor in named_factors if not tensor.source] if exact else []
     places = {label: place for place, label in enumerate(labels(result, len(output)))}
 
     def source(label: str, size: int) -> Source:
@@ -79,15 +95,43 @@ def contraction(
             return Only(whole(1))
         return Along(places[label], SAME)
 
-    found = {}
-    for term, (name, tensor) in zip(terms.split(","), factors, strict=True):
-        named = labels(term, len(tensor.shape))
+    found: dict[Name, Reading] = {}
+    for name, named, tensor in named_factors:
         sizes = {
             label: min(n for other, n in zip(named, tensor.shape, strict=True) if other == label) for label in named
         }
         relation = AxisWise(tuple(source(label, size) for label, size in sizes.items()))
-        found[name] = relation if len(sizes) == len(named) else _on_diagonal(relation, named, sizes, tensor.shape)
+        relations: tuple[Relation, ...] = (relation,)
+        if constants and tensor.source:
+            follows = {label: axis for axis, (label, size) in enumerate(sizes.items()) if size != 1}
+            varied = {label: place for label, place in places.items() if output[place] != 1}
+            mask, over = _where_not_zero(constants, {*follows, *varied})
+            pairs = [(follows.get(label), varied.get(label)) for label in over]
+            relations = linked(relation, mask, pairs, output)
+        if len(sizes) < len(named):
+            relations = tuple(_on_diagonal(step, named, sizes, tensor.shape) for step in relations)
+        found[name] = relations[0] if len(relations) == 1 else relations
     return found
+
+
+def _where_not_zero(
+    constants: Sequence[tuple[Sequence[str], Tensor]], told: set[str]
+) -> "tuple[NDArray[np.bool_], list[str]]":
+    """Return where the product of constants is not 0 for some places of the labels left out, and over which labels.
+
+    Axes of size 1 are stretched, and vary with nothing.
+    """
+    import numpy as np
+
+    numbers: dict[str, int] = {}
+    operands: list[object] = []
+    for named, tensor in constants:
+        long = [(label, number) for label, number in zip(named, tensor.shape, strict=True) if number != 1]
+        operands.append(nonzero(tensor).reshape([number for _, number in long]).astype(np.float32))
+        operands.append([numbers.setdefault(label, len(numbers)) for label, _ in long])
+    over = [label for label in numbers if label in told]
+    counted = np.einsum(*operands, [numbers[label] for label in over])  # type: ignore[call-overload]
+    return np.asarray(counted > 0), over
 
 
 def _on_diagonal(relation: Relation, named: Sequence[str], sizes: Mapping[str, int], shape: Shape) -> Relation:
@@ -103,8 +147,23 @@ def _on_diagonal(relation: Relation, named: Sequence[str], sizes: Mapping[str, i
 @rule(*FACTORS)
 def product(call: Call) -> Readings:
     """Two factors, by their equation."""
-    call.skip("out_dtype", "p", "compute_mode")
-    return contraction(FACTORS[call.operator], list(call.tensors()), call.shape)
+    call.skip("out_dtype")
+    return contraction(FACTORS[call.operator], list(call.tensors()), call.shape, exact=call.exact_weights)
+
+
+@rule("pdist")
+def distances_of_pairs(call: Call) -> Readings:
+    """Every pair of different rows is compared over all columns, the first with all later ones first."""
+    call.skip("p")
+    rows = call.shape_of("self")[0]
+    return {"self": AxisWise((Along(0, Listed.of(combinations(range(rows), 2))), Whole()))}
+
+
+@rule("cdist", "_cdist_forward")
+def distances(call: Call) -> Readings:
+    """Every row of one matrix is compared with every row of the other, over all columns."""
+    call.skip("p", "compute_mode")
+    return contraction("...im,...jm->...ij", list(call.tensors()), call.shape)
 
 
 @rule(*ADDED)
@@ -112,7 +171,7 @@ def added_product(call: Call) -> Readings:
     """Two factors by their equation and a summand, which is ignored where beta is 0 (torch.addmm)."""
     call.skip("out_dtype", "alpha", "self")
     (_, summand), *factors = call.tensors()
-    found = contraction(ADDED[call.operator], factors, call.shape)
+    found = contraction(ADDED[call.operator], factors, call.shape, exact=call.exact_weights)
     return found if call["beta"] == 0 else {"self": broadcast(summand.shape, call.shape), **found}
 
 
@@ -122,7 +181,8 @@ def matmul(call: Call) -> Readings:
     first, second = call.tensors()
     row, column = (len(tensor.shape) > 1 for _, tensor in (first, second))
     terms = f"{'...ik' if row else 'k'},{'...kj' if column else 'k'}"
-    return contraction(f"{terms}->...{'i' * row}{'j' * column}", [first, second], call.shape)
+    equation = f"{terms}->...{'i' * row}{'j' * column}"
+    return contraction(equation, [first, second], call.shape, exact=call.exact_weights)
 
 
 @rule("linear")
@@ -132,8 +192,32 @@ def linear(call: Call) -> Readings:
     call.skip("bias")
     (data, matrix, *bias) = call.tensors()
     equation = "...i,oi->...o" if len(weight) == 2 else "...i,i->..."
-    found = contraction(equation, [data, matrix], call.shape)
+    found = contraction(equation, [data, matrix], call.shape, exact=call.exact_weights)
     return {**found, **{name: broadcast(tensor.shape, call.shape) for name, tensor in bias}}
+
+
+@rule("kron")
+def kronecker(call: Call) -> Readings:
+    """Unit o of an axis is the product of unit o // n of the first factor and o mod n of the second, which has n."""
+    import numpy as np
+
+    (first, one), (second, two) = call.tensors()
+    rank = len(call.shape)
+    units, repeats = ((1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in (two, one))
+    ways: list[tuple[Name, Tensor, list[AxisReads]]] = [
+        (first, one, [Reads(1, [[0]] * n) for n in units]),
+        (second, two, [Listed.of([o % n] for o in range(n * times)) for n, times in zip(units, repeats, strict=True)]),
+    ]
+    found: dict[Name, Reading] = {}
+    for name, tensor, reads in ways:
+        own = range(rank - len(tensor.shape), rank)
+        found[name] = relation = AxisWise(tuple(Along(number, reads[number]) for number in own))
+        other = two if tensor is one else one
+        if call.exact_weights and tensor.source and not other.source:
+            factors = np.ones(one.shape, dtype=bool), np.ones(two.shape, dtype=bool)
+            mask = np.kron(factors[0], nonzero(two)) if tensor is one else np.kron(nonzero(one), factors[1])
+            found[name] = kept(relation, mask, call.shape)
+    return found
 
 
 @rule("bilinear")
@@ -141,7 +225,7 @@ def bilinear(call: Call) -> Readings:
     """Every output channel reads all channels of both inputs."""
     call.skip("bias")
     one, two, weight, *bias = call.tensors()
-    found = contraction("...i,...j,oij->...o", [one, two, weight], call.shape)
+    found = contraction("...i,...j,oij->...o", [one, two, weight], call.shape, exact=call.exact_weights)
     return {**found, **{name: broadcast(tensor.shape, call.shape) for name, tensor in bias}}
 
 
@@ -154,7 +238,7 @@ def einsum(call: Call) -> Readings:
         letters = [letter for letter in equation if letter.isalpha()]
         once = sorted(letter for letter in letters if letters.count(letter) == 1)
         equation = f"{equation}->{'...' if '...' in equation else ''}{''.join(once)}"
-    return contraction(equation, list(call.tensors()), call.shape)
+    return contraction(equation, list(call.tensors()), call.shape, exact=call.exact_weights)
 
 
 @rule("trace")
@@ -171,7 +255,7 @@ def chain(call: Call) -> Readings:
     ends = terms[0][0], terms[-1][1]
     terms[0], terms[-1] = terms[0][-len(factors[0][1].shape) :], terms[-1][: len(factors[-1][1].shape)]
     kept = "".join(end for end, term in zip(ends, (terms[0], terms[-1]), strict=True) if len(term) == 2)
-    return contraction(f"{','.join(terms)}->{kept}", factors, call.shape)
+    return contraction(f"{','.join(terms)}->{kept}", factors, call.shape, exact=call.exact_weights)
 
 
 @rule("tensordot")
@@ -185,7 +269,8 @@ def tensordot(call: Call) -> Readings:
         right[b] = left[a]
         summed.add(left[a])
     kept = "".join(label for label in left + right if label not in summed)
-    return contraction(f"{''.join(left)},{''.join(right)}->{kept}", [one, two], call.shape)
+    equation = f"{''.join(left)},{''.join(right)}->{kept}"
+    return contraction(equation, [one, two], call.shape, exact=call.exact_weights)
 
 
 @rule("inner")
@@ -193,91 +278,25 @@ def inner(call: Call) -> Readings:
     """The last axes are summed over; a number is multiplied with (torch.inner)."""
     (one, two) = call.tensors()
     if not one[1].shape or not two[1].shape:
-        return {name: broadcast(tensor.shape, call.shape) for name, tensor in (one, two)}
+        return multiplied(call)
     left = ascii_letters[: len(one[1].shape) - 1]
     right = ascii_letters[26 : 25 + len(two[1].shape)]
-    return contraction(f"{left}z,{right}z->{left}{right}", [one, two], call.shape)
+    return contraction(f"{left}z,{right}z->{left}{right}", [one, two], call.shape, exact=call.exact_weights)
 
 
 @rule("cosine_similarity", "linalg_vecdot", "pairwise_distance")
 def compared(call: Call) -> Readings:
     """Two tensors, stretched to a common shape, are compared along one axis of it."""
-    call.skip("p", "eps")
+    call.skip("p", "eps", "dim", "keepdim")
     factors = list(call.tensors())
+    if not any(tensor.shape for _, tensor in factors):  # two numbers
+        return {name: AxisWise(()) for name, _ in factors}
     letters = ascii_letters[: max(len(tensor.shape) for _, tensor in factors)]
     summed = letters[call.get("dim", -1)]
     kept = letters.replace(summed, "Z" if call.get("keepdim", False) else "")
     terms = (letters[len(letters) - len(tensor.shape) :] for _, tensor in factors)
-    return contraction(f"{','.join(terms)}->{kept}", factors, call.shape)
-
-
-@rule("scaled_dot_product_attention")
-def attention(call: Call) -> Readings:
-    """A query reads all keys and values, or those up to its own place (is_causal); heads and batch in step.
-
-    With enable_gqa several heads of the query share one of the keys (torch.nn.functional). A constant mask
-    that is the same for all heads counts if exact weights are asked for.
-    """
-    call.skip("dropout_p", "scale", "attn_mask")
-    query, key, value, *masks = call.tensors()
-    read: dict[str, Source] = {}
-    place = len(call.shape) - 2
-    queries, keys = query[1].shape[-2], key[1].shape[-2]
-    if call["is_causal"]:
-        read["s"] = Along(place, up_to(queries))
-    elif masks and call.exact_weights:
-        seen = _seen(masks[0][1], queries, keys)
-        if seen:
-            read["s"] = Along(place, seen)
-    found = contraction("...le,...se,...sv->...lv", [query, key, value], call.shape, read)
-    if call["enable_gqa"]:
-        for name, tensor in (key, value):
-            found[name] = _shared_heads(found[name], query[1].shape[-3] // tensor.shape[-3], len(call.shape) - 3)
-    for name, tensor in masks:
-        rank = len(tensor.shape)
-        found |= contraction(f"{'...ls' if rank > 1 else 's' * rank}->...lv", [(name, tensor)], call.shape)
-    return found
-
-
-def _shared_heads(relation: Relation, sharing: int, heads: int) -> Relation:
-    """Return the relation with `sharing` heads of the output for each one that is read."""
-    assert isinstance(relation, AxisWise)
-    sources = list(relation.sources)
-    sources[-3] = Along(heads, Reads(1, [[0]] * sharing))
-    return AxisWise(tuple(sources))
-
-
-def _seen(mask: Tensor, queries: int, keys: int) -> Listed | None:
-    """Return which keys each query may see under any head's mask; None where the mask is not known."""
-    if mask.values is None:
-        return None
-    numbers = mask.values()
-    if numbers.is_meta:
-        raise FaltungError("attn_mask: exact weights were asked for, and on the meta device it has no numbers")
-    allowed = numbers if numbers.dtype.is_floating_point is False else numbers != -float("inf")
-    rows = allowed.expand(*mask.shape[:-2], queries, keys).reshape(-1, queries, keys).any(0).tolist()
-    return Listed.of([place for place, seen in enumerate(row) if seen] for row in rows)
-
-
-@rule("embedding")
-def embedding(call: Call) -> Readings:
-    """Every output reads its own index, and the data decide which row of the table."""
-    call.skip("padding_idx", "scale_grad_by_freq", "sparse")
-    rank = len(call.shape_of("indices"))
-    call.skip("weight")
-    return {"indices": AxisWise.same(rank), "weight": AxisWise((Whole(), Along(rank, SAME)))}
-
-
-@rule("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
-def grid_sampler(call: Call) -> Readings:
-    """The data decide where in the picture an output looks: all of the space counts as read."""
-    space = len(call.shape_of("input")) - 2
-    call.skip("interpolation_mode", "padding_mode", "align_corners")
-    places = (Along(number + 2, SAME) for number in range(space))
-    return {
-        "input": reduced(call.shape_of("input"), range(2, space + 2)),
-        "grid": AxisWise((Along(0, SAME), *places, Whole())),
-    }
+    exact = call.exact_weights and call.operator == "linalg_vecdot"
+    return contraction(f"{','.join(terms)}->{kept}", factors, call.shape, exact=exact)
 
 
 @rule("glu")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.draw._base import PIXEL_COLOUR, UNIT_COLOUR, _axes
+from faltung.draw._shared import PIXEL_COLOUR, UNIT_COLOUR, axes_or_new
 from faltung.errors import FaltungError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def lattice(report: "Equivariance", *, layer: str | None = None, title: str = ""
         raise FaltungError(f"{output.layer} has {len(shown)} axes besides batch and channel; one or two can be drawn")
     others = tuple(place for place in range(len(output.axes)) if place not in shown)
     clean = np.atleast_2d(np.asarray(output.untouched.mask().all(axis=others)))
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     colours = np.where(clean[..., None], UNTOUCHED, TOUCHED)
     ax.imshow(colours, interpolation="nearest", aspect="equal" if len(shown) == 2 else "auto")
     steps = {place: 1 for place in shown}
@@ -120,7 +120,7 @@ def shift_error(
         name, along = kept[0].layer, kept[0].axis
         points = [(s.by, s.relative, s.on_lattice) for s in kept if (s.layer, s.axis) == (name, along)]
     points.sort()
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for on, colour, what in ((True, UNIT_COLOUR, "on the lattice"), (False, PIXEL_COLOUR, "off it")):
         chosen = [(by, error) for by, error, lies in points if lies is on]
         if chosen:
@@ -189,7 +189,7 @@ def error_map(shift: "Shift", *, title: str = "", ax: "Axes | None" = None) -> "
     """
     if shift.error.ndim not in (1, 2):
         raise FaltungError(f"an error map of {shift.error.ndim} axes cannot be drawn, only of one or two")
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     error = np.atleast_2d(shift.error)
     ax.set_facecolor(TOUCHED)
     shown = ax.imshow(
