@@ -320,7 +320,7 @@ class _Summands:
             return self.instance.tensors[factor.tensor].at(self._places(factor), self.instance)
         places, by, inner = self._places(factor.by), factor.by.tensor, factor.of.entry
         if inner is not None and not inner.indices:
-            return np.asarray(self.instance.derivative(inner.tensor, by)[places])
+            return Array(self.instance.derivative(inner.tensor, by)).at(places, self.instance)
         derived: Numbers = np.zeros(len(self.point), dtype=np.int64)
         distinct, which = np.unique(np.array(places).reshape(len(places), derived.size), axis=1, return_inverse=True)
         for column, place in enumerate(map(tuple, distinct.T.tolist()) if places else [()]):

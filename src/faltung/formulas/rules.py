@@ -154,8 +154,7 @@ def pads(expression: Expression, reach: Callable[[Mapped], Over]) -> Expression:
             if not isinstance(mapped, Mapped):
                 continue
             over = reach(mapped)
-            while over.index in set(term.symbols()):
-                over = replace(over, index=over.index.primed())
+            over = replace(over, index=_unused(over.index, term))
             kept = tuple(c for c in term.conditions if c != equal)
             copied = Scalar.of(replace(mapped, of=Scalar.of(over.index)))
             more = (Equal(copied, equal.right), Equal(mapped.of, Scalar.of(over.index)))
@@ -281,9 +280,7 @@ def _block(term: Term, facts: Facts, name: str) -> Term:
             if found is None:
                 continue
             step, block, width = found
-            index = Symbol(name)
-            while index in set(term.symbols()):
-                index = index.primed()
+            index = _unused(Symbol(name), term)
             rest = tuple(Over.below(index, width) if o == over else o for o in term.over)
             kept = tuple(c for c in term.conditions if c != held)
             put: Mapping[Atom, Like] = {step: block, over.index: Scalar.of(width) * block + index}
@@ -309,6 +306,14 @@ def _of_block(held: Condition, over: Over, facts: Facts) -> tuple[Floor, Scalar,
         if over.index not in asked.symbols() and facts.hold(within):
             return step, floor(asked, high), step.by
     return None
+
+
+def _unused(index: Symbol, term: Term) -> Symbol:
+    """Return the index, primed as often as it takes to be none of a term's names."""
+    names = {symbol.name for symbol in term.symbols()}
+    while index.name in names:
+        index = index.primed()
+    return index
 
 
 def _single(scalar: Scalar) -> Atom | None:

@@ -1,7 +1,7 @@
 """Derivatives of a layer: what `faltung.derive` gives."""
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -217,9 +217,9 @@ def derive(
         raise UnknownName("derivative", str(what), QUESTIONS)
     given = {"kernel": kernel, "stride": stride, "dilation": dilation, "padding": padding}
     given |= {"output_padding": output_padding, "groups": groups, "boundary": boundary, "bias": bias}
-    if what.endswith("b") and bias is None and isinstance(layer, str):
-        given["bias"] = True
     found = read(layer, axes, given)
+    if what.endswith("b") and bias is None and isinstance(layer, str) and found.operator in WEIGHTED:
+        found = replace(found, bias=True)
     if what[-1] in "Wb" and found.operator not in WEIGHTED:
         missing = "weights" if what.endswith("W") else "bias"
         raise FaltungError(f"{found.operator} has no {missing}, so there is no {what}; ask for dY/dX or dL/dX")

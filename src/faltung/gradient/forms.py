@@ -29,10 +29,6 @@ from faltung.gradient.layers import WEIGHTED, Axis, Layer
 LETTERS = {"Y": ("i", "j"), "W": ("u", "v"), "X": ("alpha", "beta"), "tap": ("m", "n"), "padded": ("q", "r")}
 """Letters of the indices of each tensor; with more axes than letters the first is numbered."""
 
-SLACK = "rows behind"
-"""The rows behind the last window: at least 0. It stands in no formula, only in what is known of sizes."""
-
-
 LOSS_BY_Y = "∂L/∂Y"
 
 
@@ -59,7 +55,7 @@ class Indexed:
 def indexed(layer: Layer, tensor: str) -> Indexed:
     """Return an entry of X, W, b or Y of a layer with its usual indices."""
     inputs, outputs = total(layer.inputs, layer.groups), total(layer.outputs, layer.groups)
-    o, c = Symbol("o"), Symbol("c")
+    o, c = index(layer, "o"), index(layer, "c")
     channels: dict[str, list[Over]] = {}
     if layer.groups is not None and layer.operator in WEIGHTED:
         channels = {"X": [Over.below(c, inputs)], "Y": [Over.below(o, outputs)], "b": [Over.below(o, outputs)]}
@@ -85,7 +81,15 @@ def letters(tensor: str, layer: Layer) -> list[Symbol]:
     given = LETTERS.get(tensor, ())
     count = len(layer.axes)
     names = given[:count] if count <= len(given) else [f"{given[0]}_{n + 1}" for n in range(count)] if given else []
-    return [Symbol(name) for name in names]
+    return [index(layer, name) for name in names]
+
+
+def index(layer: Layer, name: str) -> Symbol:
+    """Return an index, primed where a parameter or a size of the layer has its name."""
+    symbol = Symbol(name)
+    while symbol.name in layer.names:
+        symbol = symbol.primed()
+    return symbol
 
 
 def total(channels: Scalar, groups: Scalar | None) -> Scalar:
@@ -129,21 +133,16 @@ def with_loss_by_y(expression: Expression) -> Expression:
 def facts(layer: Layer, ranges: Sequence[Over] = ()) -> Facts:
     """Return what is known of sizes: the window that starts last still lies within the padded axis.
 
-    conv    N + p + p' = s*(N' - 1) + d*(k - 1) + 1 + t    with t >= 0, the rows behind the last window
-    tconv   N' + p + p' = s*(N - 1) + d*(k - 1) + 1 + op
+    conv    N + p + p' = s*(N' - 1) + d*(k - 1) + 1 + rest
+    tconv   N' + p + p' = s*(N - 1) + d*(k - 1) + 1 + rest
     """
     if layer.ceil or layer.operator == "maxpool":
         return Facts(tuple(ranges))
     sizes = {}
     for axis in layer.axes:
-        padding = axis.before + axis.after
-        if layer.operator == "tconv":
-            sizes[axis.outputs] = (
-                axis.stride * (Scalar.of(axis.inputs) - 1) + axis.extent + axis.output_padding - padding
-            )
-        else:
-            covered = axis.stride * (Scalar.of(axis.outputs) - 1) + axis.extent
-            sizes[axis.inputs] = covered + Symbol(SLACK, 0) - padding
+        large, small = (axis.outputs, axis.inputs) if layer.operator == "tconv" else (axis.inputs, axis.outputs)
+        covered = axis.stride * (Scalar.of(small) - 1) + axis.extent
+        sizes[large] = covered + axis.rest - axis.before - axis.after
     return Facts(tuple(ranges), sizes)
 
 
@@ -215,7 +214,7 @@ def _convolution(layer: Layer, outputs: Sequence[Symbol]) -> Term:
     read, conditions = _read(layer, outputs, taps, over)
     weights: list[Scalar] = [Scalar.of(m) for m in taps]
     if layer.groups is not None:
-        o, c = Symbol("o"), Symbol("c")
+        o, c = index(layer, "o"), index(layer, "c")
         group = block(layer, o)
         over.insert(0, Over.below(c, layer.inputs))
         weights = [Scalar.of(o), Scalar.of(c), *weights]
@@ -240,7 +239,7 @@ def _transposed(layer: Layer, outputs: Sequence[Symbol]) -> Term:
     weights: list[Scalar] = [Scalar.of(m) for m in taps]
     read: list[Scalar] = [Scalar.of(a) for a in inputs]
     if layer.groups is not None:
-        o, c = Symbol("o"), Symbol("c")
+        o, c = index(layer, "o"), index(layer, "c")
         group = block(layer, o)
         over.insert(0, Over.below(c, layer.inputs))
         weights = [layer.inputs * group + c, Scalar.of(o) - layer.outputs * group, *weights]

@@ -105,7 +105,8 @@ def _spans(layer: Layer) -> dict[Symbol, tuple[int, int]]:
         span(axis.dilation, 1, 2 if many else 3)
         span(axis.before, 0, 1 if many else 2)
         span(axis.after, 0, 1 if many else 2)
-        span(axis.output_padding, 0, 2)
+        if layer.operator == "tconv":
+            span(axis.rest, 0, 2)
     for scalar in (layer.groups or Scalar.of(1), layer.inputs, layer.outputs):
         span(scalar, 1, 2)
     return spans
@@ -114,7 +115,8 @@ def _spans(layer: Layer) -> dict[Symbol, tuple[int, int]]:
 def _sizes(layer: Layer, axis: Axis, values: Mapping[Symbol, int], random: np.random.Generator) -> AxisNumbers:
     """Draw the size of X along an axis; the rules of the text form tell that of Y, or refuse."""
     instance = Instance(values, {})
-    k, s, d, before, after, extra = (number(scalar, instance) for scalar in axis.numbers())
+    k, s, d, before, after = (number(scalar, instance) for scalar in axis.numbers())
+    extra = number(axis.rest, instance) if layer.operator == "tconv" else 0
     every = {"k": k, "s": s, "d": d, "p": (before, after), "op": extra, "ceil": int(layer.ceil)}
     rule = OPERATORS[layer.operator].row(**{key: every[key] for key in OPERATORS[layer.operator].defaults})
     assert isinstance(rule, Window | TransposedWindow)

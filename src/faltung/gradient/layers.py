@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from faltung.boundary import BOUNDARIES
@@ -28,6 +29,7 @@ WEIGHTED = ("conv", "tconv")
 GENERAL = "conv k=k s=s d=d p=p g=g"
 MOST_AXES = 6
 
+REST = "positions behind the last window"
 ONE = Scalar.of(1)
 
 _LEAST = {"k": 1, "s": 1, "d": 1, "p": 0, "op": 0, "g": 1, "C": 1, "O": 1}
@@ -38,14 +40,23 @@ _MODULES = re.compile(r"(?P<operator>Conv|ConvTranspose|AvgPool|MaxPool)(?P<axes
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a layer: a kernel of `kernel` taps, and so on; `inputs` and `outputs` are the sizes."""
+    """One axis of a layer: a kernel of `kernel` taps, and so on.
+
+    Parameters
+    ----------
+    rest : Scalar
+        Positions behind the last window, of a transposed convolution its output padding. Where they are not known,
+        a symbol that no formula holds.
+    inputs, outputs : Symbol
+        The sizes of X and Y.
+    """
 
     kernel: Scalar
     stride: Scalar
     dilation: Scalar
     before: Scalar
     after: Scalar
-    output_padding: Scalar
+    rest: Scalar
     inputs: Symbol
     outputs: Symbol
 
@@ -64,7 +75,7 @@ class Axis:
 
     def numbers(self) -> Iterator[Scalar]:
         """Yield what the axis is described by."""
-        yield from (self.kernel, self.stride, self.dilation, self.before, self.after, self.output_padding)
+        yield from (self.kernel, self.stride, self.dilation, self.before, self.after)
 
 
 @dataclass(frozen=True)
@@ -115,8 +126,9 @@ class Layer:
             "k": kernels,
             "s": [axis.stride for axis in self.axes],
             "d": [axis.dilation for axis in self.axes],
-            "op": [axis.output_padding for axis in self.axes],
         }
+        if self.operator == "tconv":
+            columns["op"] = [axis.rest for axis in self.axes]
         words = [self.operator]
         for key, column in columns.items():
             if column != unsaid.get(key):
@@ -130,9 +142,17 @@ class Layer:
             words.append(f"boundary={self.boundary}")
         return " ".join([*words, "ceil=1"] if self.ceil else words)
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that parameters and sizes have: indices have others."""
+        sizes = [size for axis in self.axes for size in (axis.inputs, axis.outputs)]
+        return frozenset(symbol.name for symbol in (*self.symbols(), *sizes))
+
     def symbols(self) -> list[Symbol]:
         """Return the parameters, sizes excepted, each once."""
         scalars = [scalar for axis in self.axes for scalar in axis.numbers()]
+        if self.operator == "tconv":
+            scalars += [axis.rest for axis in self.axes]
         if self.groups is not None:
             scalars += [self.groups, self.inputs, self.outputs]
         return list(dict.fromkeys(symbol for scalar in scalars for symbol in scalar.symbols()))
@@ -282,12 +302,16 @@ class _Reader:
         )
 
     def _axis(self, place: int, axes: int) -> Axis:
+        letter = next(letter for letter in "NMHTUVPQ" if letter not in self.least)
         number = f"_{place + 1}" if axes > 1 else ""
         k, s = self._at("k", place), self._at("s", place)
         d = self._at("d", place) if "d" in self.values else Scalar.of(1)
         before, after = self._sides(place, d * (k - 1))
-        extra = self._at("op", place) if "op" in self.values else Scalar.of(0)
-        return Axis(k, s, d, before, after, extra, self._size(f"N{number}"), self._size(f"N'{number}"))
+        if self.operator == "tconv":
+            rest = self._at("op", place)
+        else:
+            rest = Scalar.of(0) if s == ONE else Scalar.of(Symbol(REST, 0))
+        return Axis(k, s, d, before, after, rest, Symbol(letter + number, 1), Symbol(f"{letter}'{number}", 1))
 
     def _at(self, key: str, place: int) -> Scalar:
         entries = self.values[key]
@@ -326,19 +350,15 @@ class _Reader:
         before, after = (self._scalar("p", side) for side in pair)
         return before, after
 
-    def _size(self, name: str) -> Symbol:
-        """Return the symbol of a size, primed where a parameter has taken its name."""
-        symbol = Symbol(name, 1)
-        while symbol.name in self.least:
-            symbol = symbol.primed()
-        return symbol
-
     def _channels(self, name: str) -> Scalar:
         """Return the channels of one group: a symbol, where they are not known to be one."""
         if "g" not in self.values:
             return Scalar.of(1)
         given = self.values.get(name, [None])[0]
-        return Scalar.of(self._size(name)) if given is None else self._scalar(name, given)
+        if given is not None:
+            return self._scalar(name, given)
+        symbol = Symbol(name, 1)
+        return Scalar.of(symbol.primed() if name in self.least else symbol)
 
     def _divisor(self, ceil: bool) -> str | Scalar:
         given = self.values.get("divisor", ["kernel"])[0]
@@ -352,8 +372,8 @@ class _Reader:
             numbers = [scalar.number for scalar in axis.numbers()]
             if None in numbers:
                 continue
-            k, s, d, before, after, extra = (number or 0 for number in numbers)
-            every = {"k": k, "s": s, "d": d, "p": (before, after), "op": extra, "ceil": 0}
+            k, s, d, before, after = (number or 0 for number in numbers)
+            every = {"k": k, "s": s, "d": d, "p": (before, after), "op": axis.rest.number or 0, "ceil": 0}
             keys = OPERATORS[self.operator].defaults
             try:
                 OPERATORS[self.operator].row(**{key: every[key] for key in keys})

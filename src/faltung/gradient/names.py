@@ -94,7 +94,7 @@ def _swapped(axis: Axis, picture: Symbol, kernel: Symbol) -> Axis:
     holds the size of what it gives.
     """
     size = Symbol("size of W", 1)
-    return Axis(Scalar.of(kernel), axis.dilation, axis.stride, axis.before, axis.after, Scalar.of(0), picture, size)
+    return Axis(Scalar.of(kernel), axis.dilation, axis.stride, axis.before, axis.after, axis.rest, picture, size)
 
 
 def _inputs(layer: Layer, target: Indices) -> list[Candidate]:
@@ -107,6 +107,7 @@ def _inputs(layer: Layer, target: Indices) -> list[Candidate]:
         layer.groups if layer.operator != "avgpool" else None,
         layer.outputs,
         layer.inputs,
+        ceil=layer.ceil,
     )
     put: Put = {"X": lambda at: [_of_loss(at)], "W": lambda at: [Entry("W", at)]}
     scale = Scalar.of(1)
