@@ -83,7 +83,7 @@ NO_SHARES = {"folded"}
 
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=4), st.booleans(), st.data())
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_path_counts_are_gradients_of_weights_alike(names: list[str], shares: bool, data: st.DataObject) -> None:
     """Through any steps the gradient of unit weights counts the paths, and that of even shares is the random walk."""
     if shares and NO_SHARES & set(names):

@@ -27,7 +27,7 @@ class Unpooled(nn.Module):
         return self.unpool(2 * y, places, output_size=x.shape)
 
 
-def ever_changed(model: nn.Module, shape: tuple[int, ...], draws: int = 400) -> np.ndarray:
+def ever_changed(model: nn.Module, shape: tuple[int, ...], draws: int = 250) -> np.ndarray:
     """Return who reads whom: the outputs that another number in a pixel changes, from any of many starting points."""
     generator = torch.Generator().manual_seed(0)
     found = np.zeros((*shape, *shape), dtype=bool)

@@ -155,7 +155,7 @@ def test_a_pruned_channel_of_a_normalisation_reads_nothing(name: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120)
+@settings(max_examples=50)
 def test_any_sum_of_products_with_constants(data: st.DataObject) -> None:
     """Whatever labels an input and one or two constants share with each other and the output, reads are exact."""
     sizes = dict(zip("abcde", (2, 3, 2, 3, 2), strict=True))
@@ -223,6 +223,35 @@ def test_a_condition_from_the_input_leaves_the_choice_open() -> None:
     """Where the data choose, condition and both tensors are read."""
     net = faltung.capture(lambda x, y: torch.where(x > 0, y, -y), torch.zeros(1, 1, 5), torch.zeros(1, 1, 5))
     assert [net.receptive_field(unit={"x": 2}, input=number).size for number in range(2)] == [1, 1]
+
+
+LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Tensor, Tensor], Tensor]]] = {
+    "convolution": ((4, 4, 3), lambda x, w: F.conv1d(x, w, padding=1)),
+    "groups": ((4, 2, 3), lambda x, w: F.conv1d(x, w, dilation=2, padding=2, groups=2)),
+    "transposed": ((4, 4, 3), lambda x, w: F.conv_transpose1d(x, w, padding=1)),
+    "over time": ((5, 5), F.linear),
+    "over channels": ((4, 4), lambda x, w: torch.einsum("nct,cd->ndt", x, w)),
+    "over both": ((4, 5, 4, 5), lambda x, w: torch.tensordot(x, w, 2)),
+    "masked": ((4, 5), torch.mul),
+    "gated": ((4, 1), torch.mul),
+    "skip": ((5, 5), lambda x, w: x + F.linear(x, w)),
+    "chosen": ((4, 5), lambda x, w: torch.where(w > 0, x, x.flip(2))),
+}
+"""Shapes of weights, and layers with them on tensors of shape (1, 4, 5)."""
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(LAYERS)), st.integers(0, 50)), min_size=1, max_size=4))
+@settings(max_examples=25)
+def test_networks_with_masks(steps: list[tuple[str, int]]) -> None:
+    """Zeros of one layer after the other: an output has a derivative by exactly what it reads through all of them."""
+    layers = [(LAYERS[name][1], sparse(*LAYERS[name][0], seed=seed, share=0.6)) for name, seed in steps]
+
+    def network(x: Tensor) -> Tensor:
+        for layer, weight in layers:
+            x = layer(x, weight)
+        return x
+
+    assert_exact(network, positive(1, 4, 5))
 
 
 class Masked(nn.Linear):
