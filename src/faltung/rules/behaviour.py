@@ -9,7 +9,7 @@ from typing import Any
 
 from faltung.rules.lookup import overloads
 from faltung.rules.pointwise import pointwise
-from faltung.rules.reductions import TRANSFORMS
+from faltung.rules.spectra import TRANSFORMS
 from faltung.rules.table import RULES, Call, Tensor, axis
 from faltung.rules.text import OPERATORS
 

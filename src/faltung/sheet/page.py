@@ -10,7 +10,8 @@ import numpy as np
 
 import faltung
 from faltung import draw
-from faltung.sheet import EYE, NETWORK, PICTURE, SIZE, UNIT, FilterAnswer, Sheet, cat, grey
+from faltung.equivariance import Equivariance
+from faltung.sheet import EYE, NETWORK, NETWORKS, PICTURE, SIDE, SIZE, UNIT, FilterAnswer, Sheet, cat, grey
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,6 +57,15 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
             f"<details><summary>All that was found out about {answer.name}</summary>"
             f"<pre>{escape(str(answer.explanation))}</pre></details>",
         ]
+    progress("the derivations")
+    parts.append("<h2>2a&ensp;Derive</h2>")
+    for derivation, compared in zip(sheet.derivations, sheet.compared, strict=True):
+        parts.append(f'<div class="scroll">{derivation.mathml()}</div><p class="answer">{escape(compared)}</p>')
+    parts += [
+        "<h3>Worked by hand</h3>",
+        "<p>The backward pass of filter A on the picture X, where dL/dY is 1 everywhere:</p>",
+        f'<details><summary>Every entry as its sum</summary><div class="scroll">{sheet.worked._repr_html_()}</div></details>',
+    ]
     progress("the receptive field")
     parts += [
         "<h2>2b&ensp;What can a neuron see?</h2>",
@@ -67,7 +77,19 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
         ),
         f"<p>{escape(sheet.window_2b)}</p>",
         f'<div class="scroll">{sheet.network.table()._repr_html_()}</div>',
+        "<h2>3&ensp;Equivariance</h2>",
+        *(f'<div class="scroll">{proof.mathml()}</div>' for proof in sheet.proofs),
+        "<h3>What is left of it on a finite picture</h3>",
     ]
+    for name, report in sheet.checked.items():
+        progress(name)
+        parts += [
+            f"<h4>{escape(name[0].upper() + name[1:])}</h4>",
+            f"<p><code>{escape(NETWORKS[name])}</code> on a picture of {SIDE}×{SIDE}</p>",
+            f'<div class="scroll">{report._repr_html_()}</div>',
+        ]
+        if len(report.outputs[0].shape) == 4:
+            parts.append(_figure(_moved(report), MOVED_CAPTION))
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>The worked sheet</title>'
@@ -75,6 +97,10 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
         f"<body>\n{body}\n</body></html>\n"
     )
 
+
+MOVED_CAPTION = (
+    "Left: which units of the output no padding has touched. Right: the error against the shift, zero where it is proved."
+)
 
 CAT_CAPTION = (
     "The filters on a real picture: red where the answer is positive, blue where it is negative, white where "
@@ -138,6 +164,13 @@ def seen(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
     corner.set_xlim(x.start - 20, x.stop + 1)
     corner.set_ylim(y.stop + 20, y.start - 2)
     corner.get_legend().remove()
+    return figure
+
+
+def _moved(report: Equivariance) -> "Figure":
+    figure, axes = _subplots(2, 10, 3.6)
+    draw.lattice(report, ax=axes[0])
+    draw.shift_error(report.measured, ax=axes[1])
     return figure
 
 
