@@ -89,6 +89,8 @@ def _graph(model: Any, inputs: tuple[Any, ...], unknown: str) -> Graph:
     if isinstance(model, Graph):
         if inputs:
             raise FaltungError("a network has its sizes already; leave out the example inputs")
+        if any(getattr(layer.call, "exact_weights", False) for layer in model.layers):
+            raise FaltungError("a network captured with exact_weights=True reads by its weights; capture it without")
         return model
     from faltung.tracing import capture
 

@@ -82,6 +82,8 @@ SAME = (
         mm bmm mv dot vdot outer ger cdist _cdist_forward addmm addmv addr addbmm baddbmm matmul linalg_matmul linear
         bilinear einsum chain_matmul linalg_multi_dot tensordot inner cosine_similarity linalg_vecdot pairwise_distance
         scaled_dot_product_attention embedding gather glu copy prelu view_as_real view_as_complex
+        mul multiply addcmul where masked_fill transpose_copy t_copy diff gradient stft cross linalg_cross msort
+        frobenius_norm nuclear_norm linalg_norm linalg_matrix_norm
         lstm gru rnn_tanh rnn_relu _fft_r2c _fft_c2c _fft_c2r
         """
     )
