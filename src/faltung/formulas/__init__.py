@@ -51,7 +51,7 @@ keeps the divisibility that SymPy's own summation loses.
 
 from faltung.formulas import render
 from faltung.formulas.bounds import Facts
-from faltung.formulas.evaluate import Array, Computed, Defined, Instance, OnIntegers, Read, evaluate, number, summands
+from faltung.formulas.evaluate import Array, Computed, Defined, Instance, OnIntegers, Read, evaluate, summands
 from faltung.formulas.expressions import (
     Between,
     Condition,
@@ -81,6 +81,7 @@ from faltung.formulas.rules import (
 )
 from faltung.formulas.scalars import At, Floor, Mapped, Scalar, Symbol, floor
 from faltung.formulas.steps import Chain, Equation, Step, StepFails, all_points, draw_points
+from faltung.formulas.values import number
 
 __all__ = [
     "LATEX",

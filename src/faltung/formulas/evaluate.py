@@ -10,9 +10,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from faltung.boundary import most_padding, source
 from faltung.formulas.expressions import (
     Between,
     Condition,
@@ -25,9 +23,9 @@ from faltung.formulas.expressions import (
     scalars,
 )
 from faltung.formulas.rules import Definition
-from faltung.formulas.scalars import At, Atom, Floor, Mapped, Scalar, Symbol
+from faltung.formulas.scalars import Scalar, Symbol
+from faltung.formulas.values import Numbers, number, quotient
 
-Numbers = NDArray[Any]
 Points = Mapping[Symbol, Numbers]
 
 MOST_CELLS = 2**21
@@ -123,20 +121,22 @@ class Instance:
         assert isinstance(found, Array | OnIntegers)
         return found.values
 
+    def look(self, tensor: str, indices: tuple[Numbers, ...]) -> Numbers:
+        """Return entries of a tensor by name."""
+        return self.tensors[tensor].at(indices, self)
+
     def computed(self, tensor: Computed) -> Numbers:
         """Return the entries of a computed tensor, computed once."""
         if tensor not in self._made:
             self._made[tensor] = np.asarray(tensor.compute(self))
         return self._made[tensor]
 
-    def derivative(self, number: str, tensor: str) -> Numbers:
-        """Return the derivative of a tensor without indices by each entry of another, found once."""
-        if (number, tensor) not in self._made:
-            shape = self.array(tensor).shape
-            of = Expression.of(Entry(number))
-            derived = [self.difference(of, tensor, place, {}).item() for place in np.ndindex(shape)]
-            self._made[number, tensor] = np.array(derived).reshape(shape)
-        return self._made[number, tensor]
+    def derivative(self, number: str, tensor: str, place: tuple[int, ...]) -> Numbers:
+        """Return the derivative of a tensor without indices by an entry of another, found once."""
+        key = number, tensor, place
+        if key not in self._made:
+            self._made[key] = self.difference(Expression.of(Entry(number)), tensor, place, {})
+        return self._made[key]
 
     def difference(self, of: Expression, tensor: str, place: tuple[int, ...], points: Points) -> Numbers:
         """Return the derivative of an expression by one entry of a tensor: half of what +1 and -1 make of it.
@@ -150,6 +150,8 @@ class Instance:
         """Return the instance with one entry of a tensor changed, and all that is computed from it."""
         found = self.tensors[tensor]
         values = self.array(tensor).copy()
+        if not all(0 <= at < size for at, size in zip(place, values.shape, strict=True)):
+            raise IndexError(f"index {place} of a tensor of shape {values.shape}")
         values[place] += by
         new: Tensor = Array(values) if isinstance(found, Computed) else replace(found, values=values)  # type: ignore[type-var]
         return Instance(self.symbols, {**self.tensors, tensor: new}, self.integers)
@@ -228,15 +230,6 @@ def summands(expression: Expression, instance: Instance, points: Points) -> list
     return found
 
 
-def number(scalar: Scalar, instance: Instance) -> int:
-    """Return the value of an index expression without indices."""
-    values = {s: np.asarray(n) for s, n in instance.symbols.items()}
-    above, below = _quotient(scalar, values, instance)
-    if above % below:
-        raise ArithmeticError(f"{scalar} is not whole")
-    return int(above // below)
-
-
 def _sum(term: Term, instance: Instance, points: Points, count: int) -> Numbers:
     """Return a term at some points, so many of them at once that the summands fit."""
     ranges = [_range(over.low, over.high, instance) for over in term.over]
@@ -256,10 +249,10 @@ class _Summands:
 
     def __init__(self, instance: Instance, points: Points, count: int) -> None:
         self.instance = instance
-        self.parameters = {symbol: np.asarray(value) for symbol, value in instance.symbols.items()}
         self.count = count
         self.point: Numbers = np.arange(count)
         self.indices: dict[Symbol, Numbers] = dict(points)
+        self.values: dict[Symbol, int | Numbers] = {**instance.symbols, **self.indices}
 
     def sum(self, term: Term, ranges: list[range]) -> Numbers:
         """Return the sum of the summands at each point."""
@@ -270,7 +263,7 @@ class _Summands:
         total = np.zeros(self.count, dtype=product.dtype)
         np.add.at(total, self.point, product)
         above, below = self._quotient(term.scale)
-        total = total * int(above.item())
+        total = total * int(above)
         return total if below == 1 else total.astype(object) * Fraction(1, below)
 
     def read(self, entry: Entry) -> list[Read]:
@@ -287,6 +280,7 @@ class _Summands:
             self.indices = {symbol: np.repeat(values, len(along)) for symbol, values in self.indices.items()}
             self.indices[over.index] = np.tile(np.array(along, dtype=np.int64), size)
             self.point = np.repeat(self.point, len(along))
+            self.values |= self.indices
             waiting = self._filtered(waiting)
 
     def _filtered(self, conditions: Iterable[Condition]) -> list[Condition]:
@@ -294,12 +288,14 @@ class _Summands:
         waiting = []
         for condition in conditions:
             symbols = {symbol for scalar in scalars(condition) for symbol in scalar.symbols()}
-            if not symbols <= self.indices.keys() | self.parameters.keys():
+            if not symbols <= self.values.keys():
                 waiting.append(condition)
                 continue
             inside = np.broadcast_to(self._holds(condition), self.point.shape)
-            self.indices = {symbol: values[inside] for symbol, values in self.indices.items()}
-            self.point = self.point[inside]
+            if not inside.all():
+                self.indices = {symbol: values[inside] for symbol, values in self.indices.items()}
+                self.point = self.point[inside]
+                self.values |= self.indices
         return waiting
 
     def _holds(self, condition: Condition) -> Numbers:
@@ -317,17 +313,18 @@ class _Summands:
 
     def _factor(self, factor: Entry | Partial) -> Numbers:
         if isinstance(factor, Entry):
-            return self.instance.tensors[factor.tensor].at(self._places(factor), self.instance)
+            return self.instance.look(factor.tensor, self._places(factor))
         places, by, inner = self._places(factor.by), factor.by.tensor, factor.of.entry
-        if inner is not None and not inner.indices:
-            return Array(self.instance.derivative(inner.tensor, by)).at(places, self.instance)
         derived: Numbers = np.zeros(len(self.point), dtype=np.int64)
         distinct, which = np.unique(np.array(places).reshape(len(places), derived.size), axis=1, return_inverse=True)
         for column, place in enumerate(map(tuple, distinct.T.tolist()) if places else [()]):
             here = np.asarray(which).ravel() == column if places else np.ones(derived.size, dtype=bool)
-            there = {symbol: values[here] for symbol, values in self.indices.items()}
-            found = self.instance.difference(factor.of, by, place, there)
-            derived = derived.astype(found.dtype)
+            if inner is not None and not inner.indices:
+                found = self.instance.derivative(inner.tensor, by, place)
+            else:
+                there = {symbol: values[here] for symbol, values in self.indices.items()}
+                found = self.instance.difference(factor.of, by, place, there)
+            derived = derived.astype(np.result_type(derived, found))
             derived[here] = found
         return derived
 
@@ -342,49 +339,8 @@ class _Summands:
             found.append(above // below)
         return tuple(found)
 
-    def _quotient(self, scalar: Scalar) -> tuple[Numbers, int]:
-        return _quotient(scalar, self.parameters | self.indices, self.instance)
-
-
-def _quotient(scalar: Scalar, values: Mapping[Symbol, Numbers], instance: Instance) -> tuple[Numbers, int]:
-    """Return numerator and denominator, the latter a positive number."""
-    total: Numbers = np.zeros((), dtype=np.int64)
-    for monomial, factor in scalar.terms.items():
-        product: Numbers = np.asarray(factor)
-        for atom in monomial:
-            product = product * _atom(atom, values, instance)
-        total = total + product
-    below, atoms = scalar.denominator
-    for atom in atoms:
-        below *= int(_atom(atom, values, instance).item())
-    return total, below
-
-
-def _atom(atom: Atom, values: Mapping[Symbol, Numbers], instance: Instance) -> Numbers:
-    match atom:
-        case Symbol():
-            return values[atom]
-        case Floor(of, by):
-            (a, b), (c, d) = _quotient(of, values, instance), _quotient(by, values, instance)
-            return np.asarray(a * d // (b * c))
-        case Mapped(boundary, _, of, size):
-            (at, one), (pixels, _) = _quotient(of, values, instance), _quotient(size, values, instance)
-            return _copied(at // one, int(np.asarray(pixels).item()), boundary)
-        case At(tensor, indices):
-            places = np.broadcast_arrays(*(_quotient(index, values, instance)[0] for index in indices))
-            return instance.tensors[tensor].at(tuple(places), instance)
-
-
-def _copied(positions: Numbers, size: int, boundary: str) -> Numbers:
-    """Return the pixel that each position copies; -1 beyond what the boundary can give, which no formula reads."""
-    most = most_padding(size, boundary)
-    distinct, which = np.unique(positions, return_inverse=True)
-    table = []
-    for position in distinct.tolist():
-        far = max(-position, position - (size - 1))
-        pixel = None if most is not None and far > most else source(position, size, boundary)
-        table.append(-1 if pixel is None else pixel)
-    return np.array(table, dtype=np.int64)[which].reshape(np.shape(positions))
+    def _quotient(self, scalar: Scalar) -> tuple[Any, int]:
+        return quotient(scalar, self.values, self.instance.look)
 
 
 def _range(low: Scalar | None, high: Scalar | None, instance: Instance) -> range:
@@ -392,4 +348,4 @@ def _range(low: Scalar | None, high: Scalar | None, instance: Instance) -> range
         if instance.integers is None:
             raise ValueError("a sum over all whole numbers needs a range that stands for them")
         return instance.integers
-    return range(number(low, instance), number(high, instance))
+    return range(number(low, instance.symbols), number(high, instance.symbols))

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.formulas import render
-from faltung.formulas.evaluate import Instance, Points, evaluate, number
+from faltung.formulas.evaluate import Instance, Points, evaluate
 from faltung.formulas.expressions import Expression, Over
 from faltung.formulas.notations import LATEX, MATHML, TEXT, Notation, spelled
 from faltung.formulas.scalars import Scalar, Symbol
+from faltung.formulas.values import number
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -90,7 +91,7 @@ class Chain:
     ranges: tuple[Over, ...]
     checked: int
 
-    def verify(self, instances: Iterable[Instance], points: int = 8, seed: int = 0) -> int:
+    def verify(self, instances: Iterable[Instance], points: int = 6, seed: int = 0) -> int:
         """Put numbers into every step and compare its two sides; return the number of instances.
 
         Raises
@@ -103,12 +104,15 @@ class Chain:
         for instance in instances:
             count += 1
             places = draw_points(self.ranges, instance, points, random)
+            values: dict[Expression, NDArray[Any]] = {}
             for place, step in enumerate(self.steps, start=1):
-                free = {s for side in (step.formula.left, step.formula.right) for s in side.symbols()}
-                used = {s: v for s, v in places.items() if s in free}
-                left, right = (evaluate(side, instance, used) for side in (step.formula.left, step.formula.right))
-                if not np.array_equal(left, right):
-                    raise StepFails(_failure(place, step, instance, used, left, right))
+                left, right = step.formula.left, step.formula.right
+                for side in (left, right):
+                    if side not in values:
+                        values[side] = evaluate(side, instance, places)
+                if not np.array_equal(values[left], values[right]):
+                    used = {s: v for s, v in places.items() if s in {*left.symbols(), *right.symbols()}}
+                    raise StepFails(_failure(place, step, instance, used, values[left], values[right]))
         return count
 
     def remarks(self, notation: Notation) -> list[tuple[str, str]]:
@@ -223,7 +227,7 @@ def draw_points(
         if over.low is None or over.high is None:
             low, high = -4, 5
         else:
-            low, high = (number(bound, instance) for bound in (over.low, over.high))
+            low, high = (number(bound, instance.symbols) for bound in (over.low, over.high))
         drawn[over.index] = random.integers(low, high, count)
     return drawn
 
@@ -231,7 +235,9 @@ def draw_points(
 def all_points(ranges: Iterable[Over], instance: Instance) -> tuple[dict[Symbol, NDArray[Any]], tuple[int, ...]]:
     """Return all values of free indices that have ranges, and the shape that they span, first index first."""
     spans = {
-        o.index: range(number(o.low or Scalar.of(0), instance), number(o.high or Scalar.of(0), instance))
+        o.index: range(
+            number(o.low or Scalar.of(0), instance.symbols), number(o.high or Scalar.of(0), instance.symbols)
+        )
         for o in ranges
     }
     grids = np.meshgrid(*(np.array(span, dtype=np.int64) for span in spans.values()), indexing="ij")

@@ -114,13 +114,12 @@ def _spans(layer: Layer) -> dict[Symbol, tuple[int, int]]:
 
 def _sizes(layer: Layer, axis: Axis, values: Mapping[Symbol, int], random: np.random.Generator) -> AxisNumbers:
     """Draw the size of X along an axis; the rules of the text form tell that of Y, or refuse."""
-    instance = Instance(values, {})
-    k, s, d, before, after = (number(scalar, instance) for scalar in axis.numbers())
-    extra = number(axis.rest, instance) if layer.operator == "tconv" else 0
+    k, s, d, before, after = (number(scalar, values) for scalar in axis.numbers())
+    extra = number(axis.rest, values) if layer.operator == "tconv" else 0
     every = {"k": k, "s": s, "d": d, "p": (before, after), "op": extra, "ceil": int(layer.ceil)}
     rule = OPERATORS[layer.operator].row(**{key: every[key] for key in OPERATORS[layer.operator].defaults})
     assert isinstance(rule, Window | TransposedWindow)
-    most = 1 if len(layer.axes) > 2 else 3
+    most = max(1, 4 - len(layer.axes))
     if layer.operator == "tconv":
         least = max(1, -((d * (k - 1) + extra - before - after) // s) + 1)
     else:
@@ -142,7 +141,7 @@ def _with_tensors(
         values |= {axis.inputs: numbers.inputs, axis.outputs: numbers.outputs}
     symbols = Instance(values, {})
     groups, inputs, outputs = (
-        number(scalar, symbols) for scalar in (layer.groups or Scalar.of(1), layer.inputs, layer.outputs)
+        number(scalar, values) for scalar in (layer.groups or Scalar.of(1), layer.inputs, layer.outputs)
     )
     shapes = {name: _shape(forms.indexed(layer, name), symbols) for name in "XWYb"}
     tensors: dict[str, Tensor] = {"X": Array(random.integers(-9, 10, shapes["X"]))}
@@ -162,7 +161,7 @@ def _with_tensors(
 
 def _shape(indexed: forms.Indexed, symbols: Instance) -> tuple[int, ...]:
     """Return the shape of a tensor from the ranges of its indices; an index that is 0 has an axis of size 1."""
-    sizes = {Scalar.of(o.index): number(o.high or Scalar.of(1), symbols) for o in indexed.ranges}
+    sizes = {Scalar.of(o.index): number(o.high or Scalar.of(1), symbols.symbols) for o in indexed.ranges}
     return tuple(sizes.get(index, 1) for index in indexed.entry.indices)
 
 
@@ -196,7 +195,7 @@ def forward(case: Case, instance: Instance) -> Numbers:
 def divisor(case: Case) -> int:
     """Return the number that average pooling divides by, the same for every window."""
     if isinstance(case.layer.divisor, Scalar):
-        return number(case.layer.divisor, case.instance)
+        return number(case.layer.divisor, case.instance.symbols)
     return int(np.prod([axis.kernel for axis in case.axes]))
 
 
