@@ -6,6 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import faltung  # noqa: E402
 from faltung.errors import FaltungError  # noqa: E402
 from faltung.relation import AxisWise, Whole  # noqa: E402
 from faltung.rules.recurrent import recurrent  # noqa: E402
@@ -80,3 +81,16 @@ def test_packed_sequences_are_refused_by_name() -> None:
     """How long each packed sequence is, the example alone tells."""
     with pytest.raises(FaltungError, match="batch_sizes: packed sequences have lengths that are not known"):
         recurrent(Call("gru", {"data": Tensor((3, 2), "x"), "batch_sizes": Tensor((2,))}, (3, 2)))
+
+    class Packed(torch.nn.Module):
+        def __init__(self, given: bool) -> None:
+            super().__init__()
+            self.layer, self.given = torch.nn.GRU(3, 4), given
+
+        def forward(self, x: Any) -> Any:
+            packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 2]))
+            return self.layer(packed, torch.zeros(1, 2, 4) if self.given else None)[1]
+
+    for given in (False, True):
+        with pytest.raises(FaltungError, match=r"packed sequences have lengths that are not known$"):
+            faltung.capture(Packed(given), torch.zeros(5, 2, 3))

@@ -118,9 +118,22 @@ def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
         raise
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
-        raise FaltungError(
-            f"{type(model).__name__} cannot be traced by torch.export: {type(error).__name__}: {lines[0]}"
-        ) from error
+        why = f"torch.export: {type(error).__name__}: {lines[0]}"
+        if _is_packed(error):
+            why = "torch.export: packed sequences have lengths that are not known"
+        raise FaltungError(f"{type(model).__name__} cannot be traced by {why}") from error
+
+
+def _is_packed(error: Exception) -> bool:
+    """Say whether a trace broke where a packed sequence was at hand."""
+    from torch.nn.utils.rnn import PackedSequence
+
+    place = error.__traceback__
+    while place is not None:
+        if any(isinstance(value, PackedSequence) for value in place.tb_frame.f_locals.values()):
+            return True
+        place = place.tb_next
+    return False
 
 
 class _Function:
