@@ -4,6 +4,7 @@ It holds the questions and their data, no mathematics: `worked()` asks the libra
 the answers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ FILTERS = {
 }
 """The filters of questions 1a and 1b."""
 
-DERIVED = {
+DERIVED: dict[str, dict[str, Any]] = {
     "dY/dW": {},
     "dL/dW": {"stride": "s", "dilation": "d", "padding": "p"},
     "dL/dX": {"stride": "s", "dilation": "d", "padding": "p"},
@@ -192,7 +193,7 @@ def _model(layers: str) -> Any:
     """Return a network of the layers that NETWORKS names, as a PyTorch model in evaluation mode."""
     from torch import nn
 
-    makers = {
+    makers: dict[str, Callable[[], nn.Module]] = {
         "conv k=3 p=same": lambda: nn.Conv2d(1, 1, 3, padding="same"),
         "conv k=3 s=2 p=1": lambda: nn.Conv2d(1, 4, 3, stride=2, padding=1),
         "relu": nn.ReLU,
