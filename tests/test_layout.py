@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "faltung"
 
 FLOORS = [
     ["errors", "intervals", "words"],
-    ["reads", "boundary"],
+    ["reads", "boundary", "exporting"],
     ["region", "listed", "formulas"],
     ["relation"],
     ["views"],

@@ -376,6 +376,17 @@ def test_weights_without_numbers_are_refused() -> None:
             faltung.capture(model, example, exact_weights=True)
 
 
+def test_conditions_of_many_parts_leave_the_choice_open() -> None:
+    """A triangle over many steps is not taken apart: either tensor may be read, which is too much and not too little."""
+    for steps, read in ((65, 0), (66, 1)):  # a row less has anything above the diagonal
+        triangle = torch.ones(steps, steps).tril()
+        net = faltung.capture(
+            lambda x, t=triangle: x.masked_fill(t == 0, 0.0), torch.zeros(1, 1, steps, steps), exact_weights=True
+        )
+        assert net.receptive_field(unit={"y": 3, "x": 4}).size == read
+        assert net.receptive_field(unit={"y": 3, "x": 3}).size == 1
+
+
 def test_masks_without_a_plan_are_refused() -> None:
     """Random masks over several coupled axes have too many parts; over one pair of axes, any mask is followed."""
     pruned = sparse(40, 40, seed=1)
@@ -383,3 +394,6 @@ def test_masks_without_a_plan_are_refused() -> None:
     many = sparse(2, 70, 9, 9, seed=1)
     with pytest.raises(FaltungError, match="its weights have more than 64 different masks, which are not followed"):
         faltung.capture(lambda x: torch.einsum("sij,bsij->bsi", x, many), positive(70, 9, 9), exact_weights=True)
+    noise = sparse(12, 100, 30)
+    with pytest.raises(FaltungError, match="its mask has 1200 parts; at most 1024 are followed"):
+        faltung.capture(lambda x: x * noise, positive(1, 12, 100, 30), exact_weights=True)
