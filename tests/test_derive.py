@@ -13,8 +13,9 @@ import faltung
 from faltung import FaltungError, cli
 from faltung.boundary import source
 from faltung.formulas import Divides, Expression, Scalar, StepFails, number, rules
-from faltung.gradient import deriving, forms, instances, layers, names
+from faltung.gradient import deriving, forms, instances, names
 from faltung.gradient.checking import _forward, _leaves
+from faltung.gradient.reading import read
 
 GENERAL = "conv k=k s=s d=d p=p g=g"
 
@@ -182,7 +183,7 @@ def test_names_are_found_and_not_given():
     moved = found.closed_form.right.substitute({u: Scalar.of(u) + 1})
     assert names.name(found.closed_form.right, "dL/dW", found.layer, by) == found.words
     assert names.name(moved, "dL/dW", found.layer, by) == ""
-    strided = layers.read("conv k=k s=2 d=d p=p g=g", 1, {})
+    strided = read("conv k=k s=2 d=d p=p g=g", 1, {})
     assert names.name(found.closed_form.right, "dL/dW", strided, by) == ""
 
 
@@ -193,7 +194,7 @@ def test_names_are_found_and_not_given():
 def test_the_layers_are_pytorchs(layer):
     """The layer that the first step is checked on is PyTorch's, and so are the sizes that are told."""
     text, axes = layer
-    spec, random = layers.read(text, axes, {}), np.random.default_rng(5)
+    spec, random = read(text, axes, {}), np.random.default_rng(5)
     for _ in range(10):
         case = instances.draw(spec, random)
         y, maxima = _forward(case, _leaves(case))
@@ -207,7 +208,7 @@ def test_the_layers_are_pytorchs(layer):
 @pytest.mark.parametrize("boundary", ["reflect", "replicate", "circular"])
 def test_pieces_of_index_maps(boundary):
     """The pieces that an index map is written in are the pixels that the boundary copies."""
-    spec = layers.read(f"conv k=k p=2+3 boundary={boundary}", 1, {})
+    spec = read(f"conv k=k p=2+3 boundary={boundary}", 1, {})
     (mapped,) = forms.mappings(spec)
     sizes = {spec.axes[0].inputs: 5}
     ((q, *_),) = [list(mapped.of.symbols())]

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 import faltung
 from faltung import FaltungError, gradient
-from faltung.gradient import trilinear
+from faltung.gradient.geometry import Geometry
 from tests import strategies
 
 CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -105,7 +105,7 @@ def test_without_output_padding_most_gradients_are_too_small():
 
 def test_a_forgotten_output_padding_is_found(monkeypatch):
     """The comparison with autograd tells when the output padding is left out."""
-    monkeypatch.setattr(trilinear.Geometry, "output_padding", (0,))
+    monkeypatch.setattr(Geometry, "output_padding", (0,))
     x = torch.ones(1, 1, 4, dtype=torch.float64, requires_grad=True)
     w = torch.ones(1, 1, 1, dtype=torch.float64)
     y = functional.conv1d(x, w, None, 2)

@@ -198,8 +198,8 @@ class Chain:
         }
 
 
-_BREAKS = re.compile(r" (?=· |\(?Σ)|(?<!·) (?=\[)|(?<=,) (?=\S+ [≤|])")
-"""Before a factor, a sum or a bracket, and between conditions."""
+_BREAKS = re.compile(r" (?=· |\(?Σ)|(?<!·) (?=\[)"), re.compile(r"(?<=,) (?=\S+ [≤|])")
+"""Before a factor, a sum or a bracket; and, in a bracket that is too long, between conditions."""
 
 
 def wrapped(line: str, width: int) -> list[str]:
@@ -208,13 +208,15 @@ def wrapped(line: str, width: int) -> list[str]:
     >>> wrapped("Y[i] = Σ_{0≤m<k} W[m] · X[s·i + d·m − p]", 30)
     ['Y[i] = Σ_{0≤m<k} W[m]', '      · X[s·i + d·m − p]']
     """
+    indent = " " * 6
     lines = [""]
-    for part in _BREAKS.split(line):
-        joined = f"{lines[-1]} {part}" if lines[-1] else part
-        if lines[-1].strip() and len(joined) > width:
-            lines.append(f"      {part}")
-        else:
-            lines[-1] = joined
+    for whole in _BREAKS[0].split(line):
+        for part in [whole] if len(indent + whole) <= width else _BREAKS[1].split(whole):
+            joined = f"{lines[-1]} {part}" if lines[-1] else part
+            if lines[-1].strip() and len(joined) > width:
+                lines.append(indent + part)
+            else:
+                lines[-1] = joined
     return lines
 
 

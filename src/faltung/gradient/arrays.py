@@ -1,23 +1,17 @@
 """The gradients of a convolution layer on arrays, each computed as the convolution that it is."""
 
-from collections.abc import Sequence
-from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.boundary import check_padding
-from faltung.errors import FaltungError, UnknownName
+from faltung.errors import FaltungError
 from faltung.filters._arrays import dtype_name, extremes, is_tensor, library, read
 from faltung.gradient import trilinear
-from faltung.gradient.trilinear import Array, Geometry
-from faltung.rules import Window, same_padding
+from faltung.gradient.geometry import Padding, PerAxis, check_positions, geometry, per_axis
+from faltung.gradient.trilinear import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PerAxis = int | Sequence[int]
-Padding = str | int | Sequence[int | tuple[int, int]]
 
 MOST_AXES = 3
 
@@ -81,7 +75,7 @@ def weight(
     name = "gradient.weight"
     x, dy = _pair(x, dy, name, "x", "dy")
     spatial = x.ndim - 2
-    taps = _per_axis(kernel, spatial, "kernel", name)
+    taps = per_axis(kernel, spatial, "kernel", name)
     _check_groups(groups, x, dy, name)
     small, large = (x, dy) if transposed else (dy, x)
     settings: dict[str, Any] = {
@@ -93,7 +87,7 @@ def weight(
     }
     outputs = tuple(dy.shape[2:]) if transposed else None
     lies = geometry(name, tuple(x.shape[2:]), taps, **settings, outputs=outputs)
-    _check_positions(name, lies, small, "x" if transposed else "dy")
+    check_positions(name, lies, tuple(small.shape[2:]), "x" if transposed else "dy")
     _check_sums(name, x, dy, terms=int(np.prod(small.shape[2:])) * len(x))
     return trilinear.weighed(trilinear.padded(large, lies), small, lies)
 
@@ -151,7 +145,7 @@ def input(
     name = "gradient.input"
     dy, w = _pair(dy, w, name, "dy", "w")
     spatial = dy.ndim - 2
-    taps, pixels = tuple(w.shape[2:]), _per_axis(size, spatial, "size", name)
+    taps, pixels = tuple(w.shape[2:]), per_axis(size, spatial, "size", name)
     outputs = groups * w.shape[1] if transposed else len(w)
     if groups < 1 or len(w) % groups or dy.shape[1] != outputs:
         raise FaltungError(
@@ -170,7 +164,7 @@ def input(
         _check_sums(name, dy, w, terms)
         found = trilinear.correlated(trilinear.padded(dy, lies), w, lies)
         return found[(slice(None), slice(None), *map(slice, pixels))]
-    _check_positions(name, lies, dy, "dy")
+    check_positions(name, lies, tuple(dy.shape[2:]), "dy")
     _check_sums(name, dy, w, terms * 3 ** len(taps))  # a pixel may be copied to both ends of each axis
     return trilinear.folded(trilinear.spread(dy, w, lies), lies)
 
@@ -298,95 +292,11 @@ def _pair(one: Any, other: Any, name: str, *what: str) -> tuple[Array, Array]:
     return a.astype(common, copy=False), b.astype(common, copy=False)
 
 
-def _per_axis(value: Any, spatial: int, what: str, name: str) -> tuple[int, ...]:
-    try:
-        numbers = tuple(map(index, value)) if isinstance(value, list | tuple) else (index(value),) * spatial
-    except TypeError:
-        raise FaltungError(f"{name}: {what} must be a whole number or one for each axis, got {value!r}") from None
-    if len(numbers) != spatial:
-        raise FaltungError(f"{name}: {what} has {len(numbers)} numbers, and there are {spatial} axes")
-    return numbers
-
-
-def _sides(padding: Any, taps: tuple[int, ...], dilation: tuple[int, ...], name: str) -> list[tuple[int, int]]:
-    if padding == "valid":
-        return [(0, 0)] * len(taps)
-    if padding == "same":
-        return [same_padding(k, d) for k, d in zip(taps, dilation, strict=True)]
-    if isinstance(padding, str):
-        raise UnknownName("padding", padding, ("same", "valid"))
-    entries = list(padding) if isinstance(padding, list | tuple) else [padding] * len(taps)
-    if len(entries) != len(taps):
-        raise FaltungError(f"{name}: padding has {len(entries)} entries, and there are {len(taps)} axes")
-    try:
-        pairs = [entry if isinstance(entry, list | tuple) else (entry, entry) for entry in entries]
-        return [(index(before), index(after)) for before, after in pairs]
-    except (TypeError, ValueError):
-        raise FaltungError(
-            f"{name}: padding must be 'same', 'valid', a whole number, or for each axis a number or a pair "
-            f"(before, after), got {padding!r}"
-        ) from None
-
-
-def geometry(
-    name: str,
-    pixels: tuple[int, ...],
-    taps: tuple[int, ...],
-    *,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int = 1,
-    boundary: str = "zero",
-    outputs: tuple[int, ...] | None = None,
-) -> Geometry:
-    """Return how a convolution lies over some pixels, or refuse what does not fit; `name` stands in the errors.
-
-    With `outputs` it is the convolution that a transposed one transposes: it lies over these, and gives the pixels.
-    """
-    strides = _per_axis(stride, len(taps), "stride", name)
-    dilations = _per_axis(dilation, len(taps), "dilation", name)
-    transposed, large = outputs is not None, pixels if outputs is None else outputs
-    if transposed and boundary != "zero":
-        raise FaltungError(f"{name}: a transposed convolution is padded with zeros, not with boundary {boundary!r}")
-    sides = _sides(padding, taps, dilations, name)
-    positions = []
-    for axis, (k, s, d, (before, after)) in enumerate(zip(taps, strides, dilations, sides, strict=True)):
-        axis_name = "zyx"[axis - len(taps)]
-        try:
-            window = Window(k, s, d, before, after)
-        except FaltungError as problem:
-            raise FaltungError(f"{name}, axis {axis_name}: {problem}") from None
-        for amount in (before, after):
-            check_padding(large[axis], amount, boundary, axis=axis_name, layer=name)
-        count = window.output_size(large[axis], axis=axis_name, layer=name)
-        if transposed:
-            count = pixels[axis]
-            least = window.reads.input_size(count, 0, after)
-            if not least <= large[axis] < least + max(s, d):
-                raise FaltungError(
-                    f"{name}, axis {axis_name}: {count} pixels of X give {least} to {least + max(s, d) - 1} outputs, "
-                    f"not {large[axis]} (k={k}, s={s}, d={d}, p={before}+{after})"
-                )
-        positions.append(count)
-    befores, afters = zip(*sides, strict=True)
-    return Geometry(taps, strides, dilations, befores, afters, groups, boundary, large, tuple(positions))
-
-
 def _check_groups(groups: int, x: Array, dy: Array, name: str) -> None:
     if len(x) != len(dy):
         raise FaltungError(f"{name}: x has a batch of {len(x)} and dy one of {len(dy)}")
     if groups < 1 or x.shape[1] % groups or dy.shape[1] % groups:
         raise FaltungError(f"{name}: {x.shape[1]} and {dy.shape[1]} channels cannot be put into {groups} groups")
-
-
-def _check_positions(name: str, lies: Geometry, given: Array, what: str) -> None:
-    for axis, (has, wants) in enumerate(zip(given.shape[2:], lies.outputs, strict=True)):
-        if has != wants:
-            raise FaltungError(
-                f"{name}, axis {'zyx'[axis - len(lies.outputs)]}: {what} has {has} positions, and this layer "
-                f"over {lies.sizes[axis]} pixels has {wants}"
-            )
 
 
 def _check_sums(name: str, one: Array, other: Array, terms: int) -> None:

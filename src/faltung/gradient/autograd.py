@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from faltung.gradient import trilinear
-from faltung.gradient.trilinear import Geometry
+from faltung.gradient.geometry import Geometry
 
 Gradients = tuple[torch.Tensor | None, torch.Tensor | None, None]
 

@@ -13,8 +13,9 @@ from faltung.formulas.steps import wrapped
 from faltung.gradient import forms
 from faltung.gradient.deriving import QUESTIONS, derived
 from faltung.gradient.instances import draw
-from faltung.gradient.layers import GENERAL, WEIGHTED, Layer, PerAxis, read
+from faltung.gradient.layers import WEIGHTED, Layer
 from faltung.gradient.names import name
+from faltung.gradient.reading import GENERAL, PerAxis, read
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,7 +12,6 @@ of torch only convolutions forward are used, for no gradient but its own.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -20,43 +19,10 @@ import numpy as np
 
 from faltung.boundary import index_map
 from faltung.filters._arrays import is_tensor
+from faltung.gradient.geometry import Geometry
 
 Array = Any
 """A numpy.ndarray or a torch.Tensor: (batch, channels, *positions), weights (outputs, inputs of a group, *taps)."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a layer lies over its input: a number for each axis, first axis first.
-
-    Parameters
-    ----------
-    sizes, padded : tuple of int
-        Pixels of each axis, without padding and with it.
-    outputs : tuple of int
-        Positions of Y.
-    """
-
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    groups: int
-    boundary: str
-    sizes: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    @property
-    def padded(self) -> tuple[int, ...]:
-        """Positions of each padded axis."""
-        return tuple(a + n + b for a, n, b in zip(self.before, self.sizes, self.after, strict=True))
-
-    @property
-    def output_padding(self) -> tuple[int, ...]:
-        """Positions behind the last window: what a transposed convolution cannot know."""
-        ends = zip(self.padded, self.outputs, self.kernel, self.stride, self.dilation, strict=True)
-        return tuple(n - (s * (m - 1) + d * (k - 1) + 1) for n, m, k, s, d in ends)
 
 
 def padded(x: Array, geometry: Geometry) -> Array:

@@ -11,9 +11,9 @@ from faltung.errors import FaltungError
 from faltung.filters._arrays import is_tensor, read
 from faltung.formulas import Array, Instance, Read, Symbol, all_points, summands
 from faltung.formulas.steps import WIDTH, wrapped
-from faltung.gradient import arrays
 from faltung.gradient.derivation import Derivation, derive
 from faltung.gradient.forms import LOSS_BY_Y, with_loss_by_y
+from faltung.gradient.geometry import Padding, PerAxis, geometry
 from faltung.gradient.trilinear import correlated, padded
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ def explain_gradient(
     w: ArrayLike,
     dy: ArrayLike | None = None,
     *,
-    stride: arrays.PerAxis = 1,
-    padding: arrays.Padding = 0,
-    dilation: arrays.PerAxis = 1,
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    dilation: PerAxis = 1,
     boundary: str = "zero",
 ) -> GradientExplanation:
     """Work the backward pass of a convolution by hand: each entry of dL/dW and dL/dX as a sum, with numbers.
@@ -184,7 +184,7 @@ def explain_gradient(
             f"{name}: x of shape {picture.shape} and w of shape {kernel.shape} must have the same axes, 1 to 3 of them"
         )
     settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "boundary": boundary}
-    lies = arrays.geometry(name, picture.shape, kernel.shape, **settings)
+    lies = geometry(name, picture.shape, kernel.shape, **settings)
     y = correlated(padded(picture[None, None], lies), kernel[None, None], lies)[0, 0]
     by_y = np.ones(y.shape, dtype=np.int64) if dy is None else _array(dy, f"{name}: dy")
     if by_y.shape != y.shape:
