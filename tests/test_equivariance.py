@@ -19,7 +19,9 @@ from faltung.equivariance import checking, constants, passing, untouched, walk, 
 from faltung.equivariance.walk import Culprit
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
+from faltung.relation import AxisWise
 from faltung.rules import behaviour
+from faltung.rules.table import RULES, SAME_EVERYWHERE
 from tests import nets
 from tests.moving import (
     WINDOWS,
@@ -492,7 +494,7 @@ def test_chains_of_text_leave_their_kernels_open():
     with_hole = faltung.check(faltung.parse("conv k=3 p=2+0").at(x=8)).output().symmetries[0]
     assert with_hole.sentence() == "yes away from the borders, and moved, if the kernels of conv1 are symmetric"
     oblong = faltung.check(faltung.parse("avgpool k=2").at(y=8, x=6)).output().symmetries[2]
-    assert oblong.sentence() == "no: input (picture) is not square (8 x 6)"
+    assert oblong.sentence() == "no: the input (picture) is not square (8 x 6)"
 
 
 # Teeth: a rule broken on purpose is caught
@@ -585,58 +587,6 @@ def test_a_culprit_that_is_overlooked_is_measured(where, what, instead, planted,
     assert "a defect of Faltung" in str(held)
 
 
-# What is measured
-
-
-def test_the_error_is_measured_in_whole_numbers_and_as_it_is():
-    """In whole numbers the error on the lattice is exactly 0, in float64 it is rounding, and off it there is one."""
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)).eval()
-    weights = [parameter.clone() for parameter in model.parameters()]
-    report = checked(model, 1, 3, 40, 40, shifts=range(1, 5))
-    by_kind = {(s.axis, s.by, s.whole): s for s in report.measured.shifts}
-    assert {key for key in by_kind if key[2]} == {(axis, by, True) for axis in "yx" for by in (2, 4)}
-    for (axis, by, whole), shift in by_kind.items():
-        assert shift.on_lattice == (by % 2 == 0)
-        assert (shift.largest == 0) if whole else (shift.relative < 1e-14) == shift.on_lattice
-        clean = report.output().movement(axis).untouched
-        assert shift.error.shape == clean.shape
-        assert shift.compared == 8 * int((~torch.tensor(shift.error).isnan()).sum())
-    assert all(torch.equal(*pair) for pair in zip(weights, model.parameters(), strict=True))
-    assert model[0].weight.dtype == torch.float32
-
-
-def test_the_measured_error_is_that_of_a_loop():
-    """The error of a strided mean off its lattice, computed pixel by pixel."""
-    report = checked(nn.AvgPool1d(2).double(), 1, 1, 8, shifts=[1])
-    (shift,) = [s for s in report.measured.shifts if not s.whole]
-    world = torch.randint(-8, 9, (1, 1, 9), generator=torch.Generator().manual_seed(0)).double().reshape(-1).tolist()
-    before, after = ([(world[i + by] + world[i + by + 1]) / 2 for i in range(0, 8, 2)] for by in (0, 1))
-    still = max(abs(a - b) for a, b in zip(after, before, strict=True))
-    moved = max(abs(a - b) for a, b in zip(after, before[1:], strict=False))
-    assert shift.largest == min(still, moved)
-
-
-def test_deep_networks_stay_whole_with_fewer_weights():
-    """Where whole numbers would grow beyond 2^53, fewer weights are kept, until they do not."""
-    torch.manual_seed(0)
-    model = nn.Sequential(*(nn.Conv1d(8, 8, 3) for _ in range(24))).eval()
-    report = checked(model, 1, 8, 64)
-    (whole,) = [s for s in report.measured.shifts if s.whole]
-    assert whole.largest == 0 < whole.compared
-    smooth = checked(nn.Sequential(nn.Conv1d(1, 2, 3), nn.GELU()), 1, 1, 16)
-    assert not [s for s in smooth.measured.shifts if s.whole]
-
-
-def test_an_exported_program_is_measured_as_well():
-    """A program that torch.export made is proved and run like the model itself."""
-    model = nn.Conv1d(1, 2, 3, stride=2).double().eval()
-    program = torch.export.export(model, (torch.zeros(1, 1, 15, dtype=torch.float64),))
-    report = faltung.check(program)
-    assert report.output().movement("x").step == 2
-    assert report.measured.worst(report.output().layer, "x", on_lattice=True).relative < 1e-14
-
-
 # What is required, and what is said
 
 
@@ -658,7 +608,7 @@ def test_requirements():
     assert touched.holds("lattice=1")
     odd = checked(nn.AdaptiveAvgPool1d(3), 1, 1, 8, measure=False)
     assert str(odd.holds("lattice=4")) == (
-        "lattice=4 does not hold: along x, adaptive_avg_pool1d (adaptive_avg_pool1d) reads x by no period (8 places, 3 outputs)"
+        "lattice=4 does not hold: along x, adaptive_avg_pool1d reads x by no period (8 places, 3 outputs)"
     )
     assert odd.holds("none")
 
@@ -695,7 +645,7 @@ def test_the_report_in_words():
     model = nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.ReLU(), nn.MaxPool2d(2))
     report = checked(model, 1, 1, 12, 12)
     assert str(report).splitlines() == [
-        "2 (1x1x6x6), when a camera moves over a larger picture:",
+        "output 2 (1x1x6x6), when a camera moves over a larger picture:",
         "  y        shift the input by 2, the output moves by 1",
         "  x        shift the input by 2, the output moves by 1",
         "  border   leaves 16 of 36 units untouched (y 1..4 and x 1..4); it comes in at 0",
@@ -759,6 +709,35 @@ def test_an_inner_layer_is_asked_by_name():
     inner = checked(model, 1, 1, 15, layer="0")
     assert inner.holds("lattice=2")
     assert {shift.layer for shift in inner.measured.shifts} == {"0"}
+
+
+def test_operators_of_ones_own_are_granted_if_they_say_so():
+    """A rule says what is read; that the same is done everywhere has to be said as well."""
+    library = torch.library.Library("faltung_moving", "DEF")
+    library.define("twice(Tensor x) -> Tensor")
+    library.impl("twice", lambda x: 2 * x, "CompositeExplicitAutograd")
+    library.impl("twice", lambda x: torch.empty_like(x), "Meta")
+
+    def rule(call: Any) -> Any:
+        return {"x": AxisWise.same(len(call.shape_of("x")))}
+
+    def asked() -> Any:
+        return checked(lambda x: torch.ops.faltung_moving.twice(x), 1, 1, 8, measure=False).output().movement("x")
+
+    try:
+        faltung.register_rule("faltung_moving::twice", rule)
+        assert asked().sentence() == "not proved; it would be 1 to 1 but for what stands in the way"
+        faltung.register_rule("faltung_moving::twice", rule, same_everywhere=True)
+        assert asked().kind == "lattice"
+    finally:
+        RULES.pop("faltung_moving::twice", None)
+        SAME_EVERYWHERE.discard("faltung_moving::twice")
+
+
+def test_what_is_said_to_be_the_same_everywhere_exists():
+    """No name in the list is one that no rule has."""
+    checked(nn.ReLU(), 1, 1, 8, measure=False)  # all families of rules are loaded
+    assert not behaviour.SAME - RULES.keys()
 
 
 def test_what_checks_needs_no_numbers_of_the_model():

@@ -72,7 +72,7 @@ def lattice(report: "Equivariance", *, layer: str | None = None, title: str = ""
     told = "\n".join(
         f"{movement.axis}: {_short(movement.kind, movement.step, movement.moves)}" for movement in output.movements
     )
-    ax.set_title(title or f"{output.layer}, {output.share:.0%} untouched\n{told}", fontsize=10)
+    ax.set_title(title or f"output {output.layer}, {output.share:.0%} untouched\n{told}", fontsize=10)
     return ax
 
 
@@ -130,7 +130,7 @@ def shift_error(
     ax.set_ylim(bottom=0)
     ax.set_xlabel(f"shift along {along}, pixels")
     ax.set_ylabel("error, share of the output")
-    ax.set_title(title or name, fontsize=10)
+    ax.set_title(title or f"output {name}", fontsize=10)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     return ax
 
@@ -198,5 +198,5 @@ def error_map(shift: "Shift", *, title: str = "", ax: "Axes | None" = None) -> "
     )  # fmt: skip
     ax.figure.colorbar(shown, ax=ax, shrink=0.8, label="largest absolute error")
     lattice = "on the lattice" if shift.on_lattice else "off the lattice"
-    ax.set_title(title or f"{shift.layer}, {shift.axis} shifted by {shift.by}, {lattice}", fontsize=10)
+    ax.set_title(title or f"output {shift.layer}, {shift.axis} shifted by {shift.by}, {lattice}", fontsize=10)
     return ax

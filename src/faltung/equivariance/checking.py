@@ -198,7 +198,7 @@ def _movement(graph: Graph, name: str, axis: str, walk: Walk, found: list[Produc
 def _symmetry(axes: tuple[str, ...], walk: Walk | str, layer: str) -> Symmetry:
     name = f"flip {axes[0]}" if len(axes) == 1 else f"turn {axes[0]}{axes[1]}"
     if isinstance(walk, str):
-        return Symmetry(name, (Culprit("input", "picture", walk),), axes=axes)
+        return Symmetry(name, (Culprit("the input", "picture", walk),), axes=axes)
     state = walk.states.get(layer)
     if state is None:
         return Symmetry(name, axes=axes)

@@ -267,7 +267,7 @@ class Equivariance:
         lines = []
         for output in self.outputs:
             size = "x".join(map(str, output.shape))
-            lines.append(f"{output.layer} ({size}), when {SHIFTS[self.shift]}:")
+            lines.append(f"output {output.layer} ({size}), when {SHIFTS[self.shift]}:")
             width = max((len(name) for name, _ in _facts(output, self.shift)), default=0)
             lines += [f"  {name.ljust(width)}  {text}" for name, text in _facts(output, self.shift)]
         if self.measured is not None:

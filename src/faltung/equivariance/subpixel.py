@@ -4,10 +4,11 @@ A rectifier commutes with shifts by whole pixels exactly, and makes edges that n
 lies between the pixels is then aliased. How far a network is from commuting with infinitely small shifts is its Lie
 derivative (Gruver, Finzi, Goldblum and Wilson, The Lie derivative for measuring learned equivariance, ICLR 2023):
 
-    L f (x) = d/dt  T(-t) f(T(t) x)   at t = 0
+    L f (x) = d/dt  T(-t) f(T(t) x)  =  d/dt  (f(T(t) x) - T(t) f(x))   at t = 0
 
 where T(t) shifts by t pixels, and the output by t*P/S units, if it has the axis. Here T goes by the Fourier
-transform: exact for pictures that are band-limited and go round, and a roll for whole t.
+transform: exact for pictures that are band-limited and go round, and a roll for whole t. It is compared without going
+back, for a shift by half a pixel loses the highest frequency of an even number of pixels.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class SubPixel:
     step : int
         The lattice's step, at whose multiples the error is that of borders and rounding.
     errors : dict of float to float
-        For each shift in pixels, the root mean square of T(-t) f(T(t) x) - f(x) over pictures and units, as a share of
+        For each shift in pixels, the root mean square of f(T(t) x) - T(t) f(x) over pictures and units, as a share of
         that of f(x).
     lie : float
         The root mean square of the Lie derivative, as a share of that of f(x), per pixel.
@@ -121,7 +122,8 @@ def sub_pixel(
         still: torch.Tensor = model(batch)
 
         def gone(by: float) -> "torch.Tensor":
-            return _back(model(shifted(batch, by, place)), movement, by) - still
+            there: torch.Tensor = model(shifted(batch, by, place))
+            return there - _along(still, movement, by)
 
         size = root_mean_square(still, SMALL) or 1.0
         errors = {float(by): root_mean_square(gone(by), by) / size for by in shifts}
@@ -151,9 +153,9 @@ def shifted(pictures: "torch.Tensor", by: float, place: int) -> "torch.Tensor":
     return back
 
 
-def _back(output: "torch.Tensor", movement: Movement, by: float) -> "torch.Tensor":
+def _along(output: "torch.Tensor", movement: Movement, by: float) -> "torch.Tensor":
     for place, way in movement.ways:
-        output = shifted(output, -by * way.offset / movement.step, place)
+        output = shifted(output, by * way.offset / movement.step, place)
     return output
 
 
@@ -170,6 +172,6 @@ def _kept(output: Output, movement: Movement, by: float) -> "torch.Tensor":
         along = shown.index(output.axes[place])
         moved = by * way.offset / movement.step
         for whole in {floor(moved), ceil(moved)}:  # round the circle, as the pictures go
-            both &= clean.roll(whole, along)
+            both &= clean.roll(-whole, along)
     shape = [size if axis in shown else 1 for axis, size in zip(output.axes, output.shape, strict=True)]
     return both.reshape(shape).double()

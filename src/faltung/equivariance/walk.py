@@ -43,7 +43,8 @@ class Culprit:
     kind: str = "position"
 
     def __str__(self) -> str:
-        return f"{self.layer} ({self.operator}) {self.reason}"
+        own = self.layer.rpartition(".")[2].rstrip("_0123456789") == self.operator.rstrip("_0123456789")
+        return f"{self.layer} {self.reason}" if own else f"{self.layer} ({self.operator}) {self.reason}"
 
     def to_dict(self) -> dict[str, str]:
         """Return it as plain data."""

@@ -10,7 +10,7 @@ from typing import Any
 from faltung.rules.lookup import overloads
 from faltung.rules.pointwise import pointwise
 from faltung.rules.spectra import TRANSFORMS
-from faltung.rules.table import RULES, Call, Tensor, axis
+from faltung.rules.table import RULES, SAME_EVERYWHERE, Call, Tensor, axis
 from faltung.rules.text import OPERATORS
 
 
@@ -91,15 +91,12 @@ SAME = (
 )
 """The same at every place of the axes that are followed, from period to period."""
 
-DECLARED: set[str] = set()
-"""Operators of users, of which they say so."""
-
 
 def is_same_everywhere(call: Call) -> bool:
     """Say whether an operator does the same at every place of the axes that its rule follows."""
     if call.output and call.operator in WITH_INDICES:
         return False
-    return call.operator in SAME or call.operator in DECLARED or _is_pointwise(call.operator)
+    return call.operator in SAME or call.operator in SAME_EVERYWHERE or _is_pointwise(call.operator)
 
 
 def _is_pointwise(operator: str) -> bool:
