@@ -256,6 +256,12 @@ def test_a_derivation_is_verified_anew():
     assert found.verify(instances.draw(found.layer, random).instance for _ in range(8)) == 8
 
 
+def test_large_layers():
+    """A layer of many taps is checked once, and says so."""
+    found = faltung.derive("dY/dW", "conv k=300", axes=1)
+    assert str(found).endswith("checked      Every step holds on 1 random instance, compared exactly.")
+
+
 def test_more_axes_than_pytorch_has():
     """Four axes are derived and verified; there is no layer to compare them with."""
     found = faltung.derive("dY/dW", "conv", axes=4)
@@ -315,6 +321,7 @@ def test_names_that_are_taken_step_aside():
         ("dL/db", nn.Conv2d(1, 1, 3, bias=False), {}, "this conv has no bias, so there is no dL/db"),
         ("dL/dX", nn.Linear(2, 2), {}, "Linear is not derived; a Conv, ConvTranspose, AvgPool or MaxPool of 1 to 3 axes is"),
         ("dL/dX", nn.Conv2d(1, 1, 3), {"axes": 3}, "Conv2d has 2 axes, not 3"),
+        ("dL/dX", "conv k=99", {}, "conv k=99 over 2 axes is too large to be checked by adding up its sums; put a name in place of a large number, such as k=k"),
         ("dL/dX", 3, {}, "int is not derived; a Conv, ConvTranspose, AvgPool or MaxPool of 1 to 3 axes is"),
     ],
     ids=lambda value: str(value)[:30],

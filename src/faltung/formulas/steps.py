@@ -16,6 +16,7 @@ from faltung.formulas.expressions import Expression, Over
 from faltung.formulas.notations import LATEX, MATHML, TEXT, Notation, spelled
 from faltung.formulas.scalars import Scalar, Symbol
 from faltung.formulas.values import number
+from faltung.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -100,9 +101,9 @@ class Chain:
             If the sides of a step differ; it names the step and the numbers.
         """
         random = np.random.default_rng(seed)
-        count = 0
+        verified = 0
         for instance in instances:
-            count += 1
+            verified += 1
             places = draw_points(self.ranges, instance, points, random)
             values: dict[Expression, NDArray[Any]] = {}
             for place, step in enumerate(self.steps, start=1):
@@ -113,7 +114,7 @@ class Chain:
                 if not np.array_equal(values[left], values[right]):
                     used = {s: v for s, v in places.items() if s in {*left.symbols(), *right.symbols()}}
                     raise StepFails(_failure(place, step, instance, used, values[left], values[right]))
-        return count
+        return verified
 
     def remarks(self, notation: Notation) -> list[tuple[str, str]]:
         """Return what is to be said below the steps: a word and a formula each."""
@@ -179,7 +180,7 @@ class Chain:
     @property
     def verdict(self) -> str:
         """On how many random instances every step was checked."""
-        return f"Every step holds on {self.checked} random instances, compared exactly."
+        return f"Every step holds on {count(self.checked, 'random instance')}, compared exactly."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the chain as plain strings and numbers, ready for JSON."""

@@ -12,7 +12,7 @@ from faltung.formulas.notations import Notation
 from faltung.formulas.steps import wrapped
 from faltung.gradient import forms
 from faltung.gradient.deriving import QUESTIONS, derived
-from faltung.gradient.instances import draw
+from faltung.gradient.instances import cost, draw
 from faltung.gradient.layers import WEIGHTED, Layer
 from faltung.gradient.names import name
 from faltung.gradient.reading import GENERAL, PerAxis, read
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CHECKED = 5
 """On so many random layers every derivation is checked before it is handed out."""
+
+LARGE, TOO_LARGE = 256, 4096
+"""Taps or outputs of the smallest case from which on a single layer is checked, and beyond which none can be."""
 
 MOST_CHECKED = 100_000
 
@@ -193,7 +196,8 @@ def derive(
     Raises
     ------
     FaltungError
-        If the layer or the derivative is not understood, or the layer has no such tensor.
+        If the layer or the derivative is not understood, the layer has no such tensor, or its numbers are so large
+        that the derivation cannot be checked.
 
     Examples
     --------
@@ -226,13 +230,20 @@ def derive(
         raise FaltungError(f"{found.operator} has no {missing}, so there is no {what}; ask for dY/dX or dL/dX")
     if what.endswith("b") and not found.bias:
         raise FaltungError(f"this {found.operator} has no bias, so there is no {what}")
+    work = cost(found)
+    if work > TOO_LARGE:
+        raise FaltungError(
+            f"{found.text} over {len(found.axes)} axes is too large to be checked by adding up its sums; put a name in "
+            "place of a large number, such as k=k"
+        )
+    checked = CHECKED if work < LARGE else 1
     made = derived(what, found)
     written = what.replace("d", "∂")
     derivation = Derivation(
         f"{written} of {found.text}",
         made.steps,
         made.ranges,
-        CHECKED,
+        checked,
         what,
         found,
         made.closed,
@@ -240,5 +251,5 @@ def derive(
         name(made.closed.right, what, found, made.target),
     )
     random = np.random.default_rng(0)
-    derivation.verify(draw(found, random).instance for _ in range(CHECKED))
+    derivation.verify(draw(found, random).instance for _ in range(checked))
     return derivation

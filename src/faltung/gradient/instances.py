@@ -89,6 +89,15 @@ def draw(layer: Layer, random: np.random.Generator) -> Case:
     raise FaltungError(f"no numbers make this {layer.operator} a layer: {problem}")
 
 
+def cost(layer: Layer) -> int:
+    """Return about how many taps or outputs the smallest case of a layer has, whichever are more along each axis."""
+    total = 1
+    for axis in layer.axes:
+        k, s, before, after = (n.number or 1 for n in (axis.kernel, axis.stride, axis.before, axis.after))
+        total *= max(k, (before + after) // s)
+    return total
+
+
 def _spans(layer: Layer) -> dict[Symbol, tuple[int, int]]:
     """Return the range that each symbol is drawn from: small, and smaller where there are many axes."""
     many = len(layer.axes) > 2
