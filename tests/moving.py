@@ -86,6 +86,8 @@ def grown(draw: Draw, shape: tuple[int, ...], operators: Sequence[str] | None = 
             continue
         if not 0 < made.numel() <= MOST or made.dim() != len(shape) or min(made.shape[2:]) < 2:
             continue
+        if bool((made == made.reshape(-1)[0]).all()):
+            continue  # all that is left is padding: it moves as one likes
         steps.append((module, tuple(sources)))
         maps.append(made)
     return Drawn([shape], steps or [(nn.ReLU(), (0,))])
@@ -273,13 +275,15 @@ def _nowhere(
     if any("pieces" in culprit.reason for culprit in movement.culprits) and "__getitem__" in repr(model):
         return ""  # a slice may leave one piece alone, and who put it among others is blamed all the same
     ((axis, way),) = movement.ways
-    everywhere = torch.ones_like(clean)
+    everywhere, before = torch.ones_like(clean), worlds[0].at(0)
+    alive = torch.stack([before != world.at(0) for world in worlds[1:4]]).any(0)
     for by in range(movement.step, MOST_SHIFT + 1, movement.step):
         near = by // movement.step * way.offset
         if abs(near) + 2 > clean.shape[axis] // 2:
             break
         told.append("none")
-        if _that_fit(worlds, by, everywhere, axis, range(near - 1, near + 2)):
+        moves = [m for m in range(near - 1, near + 2) if gap(before, before, alive, axis, m) is not None]
+        if _that_fit(worlds, by, everywhere, axis, moves):
             return f"shifted by {by}, where no lattice is granted, it moves by {near}"
     return ""
 
@@ -344,7 +348,8 @@ def mirror_contradiction(model: Drawn) -> tuple[str, list[str]]:
                     return f"{symmetry.name} is granted everywhere and leaves units out", told
                 if not torch.equal(after[both], before[both]):
                     return f"{symmetry.name} is granted and does not hold", told
-            elif any(culprit.kind != "unproved" for culprit in symmetry.culprits):
+            elif any(c.kind != "unproved" for c in symmetry.culprits) and "PixelShuffle" not in repr(model):
+                # shuffled pixels are not mirrored, and all may be left out again but those of one phase
                 told.append("denied")
                 itself = still.flip(places) if len(places) == 1 else torch.rot90(still, 1, places)
                 if itself.shape == moved.shape and torch.equal(itself, moved) and not bool((still == still[:1]).all()):

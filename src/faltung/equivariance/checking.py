@@ -79,7 +79,7 @@ def check(
     graph = _graph(model, inputs, unknown)
     report = prove(graph, axes=axes, layer=layer, shift=shift)
     if measure and not isinstance(model, Graph):
-        from faltung.equivariance.measured import measured
+        from faltung.equivariance.measuring import measure as measured
 
         report = report.with_measured(measured(model, inputs, report, graph, shifts=shifts, seed=seed))
     return report

@@ -75,17 +75,10 @@ def _in_turn(
     found = Passed(1, ways, frozenset(still))
     for step, below, above in zip(reversed(relation.relations), shapes, shapes[1:], strict=False):
         one = through(step, found.ways, found.still, below, above, shifts)
-        found = Passed(
-            found.factor * one.factor,
-            one.ways,
-            one.still,
-            found.whole + one.whole,
-            found.fixed + one.fixed,
-            found.trouble or one.trouble,
-            found.everywhere and one.everywhere,
-        )
-        if found.trouble:
-            break
+        if one.trouble or one.whole or one.fixed:  # their axes would be those of a tensor in between
+            return Passed(trouble=one.trouble or TABLE)
+        everywhere = found.everywhere and one.everywhere
+        found = Passed(found.factor * one.factor, one.ways, one.still, everywhere=everywhere)
     return found
 
 

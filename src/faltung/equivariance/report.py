@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from faltung.equivariance.requirement import Requirement, required
 from faltung.equivariance.walk import ALL, Culprit, only_unproved
 from faltung.equivariance.ways import Way
+from faltung.errors import UnknownName
 from faltung.graph import ANY
 from faltung.region import Region
 
@@ -174,7 +175,10 @@ class Output:
 
     def movement(self, axis: str) -> Movement:
         """Return how it answers to a shift along an axis of the input."""
-        return next(movement for movement in self.movements if movement.axis == axis)
+        found = next((movement for movement in self.movements if movement.axis == axis), None)
+        if found is None:
+            raise UnknownName("axis", axis, [movement.axis for movement in self.movements])
+        return found
 
     @property
     def share(self) -> float:
@@ -222,7 +226,10 @@ class Equivariance:
 
     def output(self, layer: str | None = None) -> Output:
         """Return what was found about an output; the first one where `layer` is None."""
-        return next(output for output in self.outputs if layer in (None, output.layer))
+        found = next((output for output in self.outputs if layer in (None, output.layer)), None)
+        if found is None:
+            raise UnknownName("output", str(layer), [output.layer for output in self.outputs])
+        return found
 
     @property
     def culprits(self) -> tuple[Culprit, ...]:
