@@ -33,10 +33,7 @@ def numbers_of(weight: Tensor) -> Any:
     """Return the numbers of a weight as a tensor; refuse weights whose numbers are not known."""
     numbers = None if weight.values is None else weight.values()
     if numbers is None or numbers.is_meta:
-        raise FaltungError(
-            "exact_weights needs the numbers of its weights: they are random, made from the input's shape, or on the "
-            "meta device"
-        )
+        raise FaltungError("exact_weights needs the numbers of its weights: they are random, or on the meta device")
     return numbers.detach().cpu()
 
 
