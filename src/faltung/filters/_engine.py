@@ -1,13 +1,11 @@
-"""Pad by index map, then shift and add: one path for arrays and tensors, kernels and banks."""
+"""One call: read what the user passed, settle the dtypes, and hand the sums to who computes them best."""
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from faltung.boundary import index_map
 from faltung.errors import FaltungError
-from faltung.filters import _arrays, _dtypes, _geometry
+from faltung.filters import _arrays, _dtypes, _geometry, _native, _shifts
 from faltung.filters._arrays import Array
 
 
@@ -30,16 +28,23 @@ def apply(
     # IEEE arithmetic is asked for, NaN and infinity included: NumPy has nothing to warn of.
     with np.errstate(all="ignore"):
         try:
-            image, kernel, answer = _prepare(image, kernel, layer)
-            for at, axis in ((-2, y), (-1, x)):
-                image = _pad(image, at, axis, boundary, layer)
-            return _arrays.cast(_shift_and_add(image, kernel, y, x, flip=flip), answer)
+            taps = kernel
+            if flip:
+                taps = kernel.flip(-2, -1) if _arrays.is_tensor(kernel) else kernel[..., ::-1, ::-1]
+            image, taps, answer, summed = _prepare(image, taps, layer)
+            if not _arrays.is_tensor(image) and (native := _native.summed_in(_arrays.dtype_name(image), answer)):
+                bank = np.ascontiguousarray(taps if taps.ndim == 3 else taps[None], dtype=native)
+                out = np.empty((*image.shape[:-2], len(bank), y.answers, x.answers), dtype=answer)
+                _native.correlate(image, bank, y, x, boundary, 0, 1, out)
+                return out if taps.ndim == 3 else out[..., 0, :, :]
+            answers = _shifts.correlate(_arrays.cast(image, summed), taps, y, x, boundary, layer)
+            return _arrays.cast(answers, answer)
         except MemoryError as problem:
             raise FaltungError(f"{layer}: {problem or 'out of memory'}") from None
 
 
-def _prepare(image: Any, kernel: Any, layer: str) -> tuple[Array, Array, str]:
-    """Bring image and kernel into one library and the dtype of the sums; and name the answer's dtype."""
+def _prepare(image: Any, kernel: Any, layer: str) -> tuple[Array, Array, str, str]:
+    """Bring both into one library, the kernel into the dtype of the sums; name the dtypes of answer and sums."""
     tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
     names = [_arrays.dtype_name(array) for array in (image, kernel)]
     if tensors:
@@ -53,11 +58,11 @@ def _prepare(image: Any, kernel: Any, layer: str) -> tuple[Array, Array, str]:
         raise FaltungError(f"{layer}: tensors hold no Python objects; pass both as arrays, or none")
 
     summed = _dtypes.computing_dtype(answer)
-    image, rounded = _arrays.cast(image, summed), _cast_kernel(kernel, summed, layer)
+    rounded = _cast_kernel(kernel, summed, layer)
     if tensors:
         image = _arrays.to_torch(image, tensors[0].device)
         rounded = _arrays.to_torch(rounded, image.device)
-    return image, rounded, answer
+    return image, rounded, answer, summed
 
 
 def _within_torch(name: str) -> str:
@@ -78,36 +83,3 @@ def _cast_kernel(kernel: Any, name: str, layer: str) -> Array:
     rounded = _arrays.cast(kernel, name)
     _dtypes.check_taps(kernel, rounded, _arrays.library(kernel), layer, name)
     return rounded
-
-
-def _pad(image: Array, at: int, axis: _geometry.Axis, boundary: str, layer: str) -> Array:
-    """Continue the image along its axis `at`, -2 or -1, by copying the pixels that the boundary names."""
-    before, after = axis.window.before, axis.window.after
-    if before == after == 0:
-        return image
-    sources = index_map(axis.pixels, before, after, boundary, axis=axis.name, layer=layer)
-    # Every position is read, those of zero padding from anywhere, and then they are overwritten.
-    copied = [source or 0 for source in sources]
-    image = image[..., copied] if at == -1 else image[..., copied, :]
-    if None not in sources:
-        return image
-    library = _arrays.library(image)
-    inside = library.asarray([source is not None for source in sources])
-    if library is not np:
-        inside = inside.to(image.device)
-    return library.where(inside if at == -1 else inside[:, None], image, 0)
-
-
-def _shift_and_add(image: Array, kernel: Array, y: _geometry.Axis, x: _geometry.Axis, *, flip: bool) -> Array:
-    """Sum over the taps the tap times the pixels that it reads: slices only, never a copy of the windows."""
-    if kernel.ndim == 3:
-        image = image[..., None, :, :]
-    answers: Any = None
-    for m, n in product(range(y.window.kernel), range(x.window.kernel)):
-        read = image[..., y.positions(m, flip=flip), x.positions(n, flip=flip)]
-        term = kernel[..., m, n, None, None] * read
-        if answers is None:
-            answers = term
-        else:
-            answers += term
-    return answers

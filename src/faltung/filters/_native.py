@@ -1,0 +1,62 @@
+"""The compiled core, where the package was built with one: the same sums, in registers and on threads."""
+
+import os
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.boundary import BOUNDARIES
+from faltung.filters import _geometry
+
+
+def _found() -> ModuleType | None:
+    if os.environ.get("FALTUNG_CORE") == "numpy":
+        return None
+    try:
+        return import_module("faltung.filters._core")
+    except ImportError:
+        return None
+
+
+core = _found()
+"""The module of the compiled loops; None where there is none, or where FALTUNG_CORE=numpy is set."""
+
+PIXELS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+FLOATS = ("float16", "float32", "float64")
+
+
+def summed_in(pixels: str, answer: str) -> str | None:
+    """Return the dtype that the core sums an answer in; None where it has no way to compute it."""
+    if core is None or pixels not in PIXELS + FLOATS:
+        return None
+    return {
+        "int8": "int16",
+        "int16": "int16",
+        "int32": "int32",
+        "int64": "int64",
+        "float16": "float32",
+        "float32": "float32",
+        "float64": "float64",
+    }.get(answer)
+
+
+def correlate(
+    image: NDArray[Any],
+    taps: NDArray[Any],
+    y: _geometry.Axis,
+    x: _geometry.Axis,
+    boundary: str,
+    rank: int,
+    threads: int,
+    out: NDArray[Any],
+) -> None:
+    """Write the answers of a bank (N, kh, kw), or of a sum of `rank` separable kernels, to `out` (..., N, H', W')."""
+    assert core is not None
+    axes = [
+        (axis.pixels, axis.answers, axis.window.kernel, axis.window.stride, axis.window.dilation, axis.window.before)
+        for axis in (y, x)
+    ]
+    core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, threads)
