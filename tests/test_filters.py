@@ -14,7 +14,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import faltung.filters._engine
+import faltung.filters._shifts
 import faltung.filters._geometry
 from faltung.errors import FaltungError
 from faltung.filters import convolve, correlate
@@ -214,7 +214,7 @@ def test_a_wrong_boundary_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> No
     def repeating(size: int, before: int, after: int, *_: Any, **__: Any) -> list[int | None]:
         return [*range(before)][::-1] + [*range(size)] + [size - 1 - at for at in range(after)]
 
-    monkeypatch.setattr(faltung.filters._engine, "index_map", repeating)
+    monkeypatch.setattr(faltung.filters._shifts, "index_map", repeating)
     assert not same(correlate(case.image, case.kernel, **case.how), by_loops(case))
 
 

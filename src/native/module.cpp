@@ -40,6 +40,17 @@ bool type_of(PyArrayObject* array, Type& type) {
     }
 }
 
+int number_of(Type type) {
+    switch (type) {
+        case Type::int8: return NPY_INT8;
+        case Type::int16: return NPY_INT16;
+        case Type::int32: return NPY_INT32;
+        case Type::int64: return NPY_INT64;
+        case Type::float32: return NPY_FLOAT32;
+        default: return NPY_FLOAT64;
+    }
+}
+
 bool is_float(Type type) { return type >= Type::float16; }
 
 
@@ -122,24 +133,24 @@ int read_array(PyObject* object, void* to) {
     return 1;
 }
 
-bool wrong(const char* what) {
+PyObject* wrong(const char* what) {
     PyErr_SetString(PyExc_ValueError, what);
-    return false;
+    return nullptr;
 }
 
-bool check_axis(const Axis& axis) {
+// What is impossible about an axis, or nullptr.
+const char* problem_of(const Axis& axis) {
     if (axis.pixels < 1 || axis.answers < 0 || axis.taps < 1 || axis.stride < 1 || axis.dilation < 1 || axis.before < 0)
-        return wrong("an axis of impossible numbers");
+        return "an axis of impossible numbers";
     const Size limit = Size(1) << 40;
     if (axis.pixels > limit || axis.answers > limit || axis.taps > limit || axis.stride > limit || axis.dilation > limit ||
         axis.before > limit || double(axis.extent(axis.answers)) > double(limit) ||
         double(axis.dilation) * double(axis.taps) > double(limit) || double(axis.stride) * double(axis.answers) > double(limit))
-        return wrong("an axis too long");
-    if (axis.answers == 0) return true;
+        return "an axis too long";
+    if (axis.answers == 0) return nullptr;
     const Size after = axis.extent(axis.answers) - axis.before - axis.pixels;
     const Size most = axis.boundary == Boundary::reflect ? axis.pixels - 1 : axis.boundary == Boundary::circular ? axis.pixels : limit;
-    if (axis.before > most || after > most) return wrong("more padding than the boundary can give");
-    return true;
+    return axis.before > most || after > most ? "more padding than the boundary can give" : nullptr;
 }
 
 // run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, threads): see Job. Every size is checked
@@ -151,35 +162,35 @@ PyObject* run(PyObject*, PyObject* args) {
     if (!PyArg_ParseTuple(args, "O&O&O&O&O&ini", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
                           &job.y, read_axis, &job.x, &boundary, &job.rank, &threads))
         return nullptr;
-    if (boundary < 0 || boundary > 3) return wrong("no such boundary"), nullptr;
+    if (boundary < 0 || boundary > 3) return wrong("no such boundary");
     job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
     const int rank = PyArray_NDIM(image);
-    if (rank < 2 || PyArray_NDIM(answer) != rank + 1) return wrong("the answer needs one axis more than the image"), nullptr;
-    if (!check_axis(job.y) || !check_axis(job.x)) return nullptr;
+    if (rank < 2 || PyArray_NDIM(answer) != rank + 1) return wrong("the answer needs one axis more than the image");
+    for (const Axis* axis : {&job.y, &job.x})
+        if (const char* problem = problem_of(*axis)) return wrong(problem);
     const npy_intp *shape = PyArray_DIMS(image), *to = PyArray_DIMS(answer);
     if (shape[rank - 2] != job.y.pixels || shape[rank - 1] != job.x.pixels || to[rank - 1] != job.y.answers ||
         to[rank] != job.x.answers)
-        return wrong("the axes are not those of the arrays"), nullptr;
+        return wrong("the axes are not those of the arrays");
     if (!type_of(image, job.pixel) || !type_of(answer, job.result) || !type_of(taps, job.summed))
-        return wrong("no such type"), nullptr;
+        return wrong("no such type");
     if (job.summed != Type::int16 && job.summed != Type::int32 && job.summed != Type::int64 &&
         job.summed != Type::float32 && job.summed != Type::float64)
-        return wrong("no sums in this type"), nullptr;
-    if (is_float(job.result) != is_float(job.summed) || (is_float(job.pixel) && !is_float(job.summed)) ||
-        job.result == Type::boolean || (job.result >= Type::uint16 && job.result <= Type::uint64 && job.result != Type::int16 && job.result != Type::int32) ||
-        job.result == Type::uint8)
-        return wrong("the answers are not of a type of sums"), nullptr;
+        return wrong("no sums in this type");
+    const bool whole = job.result == Type::int8 || job.result == Type::int16 || job.result == Type::int32 || job.result == Type::int64;
+    if (whole == is_float(job.summed) || (!whole && !is_float(job.result)) || (is_float(job.pixel) && !is_float(job.summed)))
+        return wrong("the answers are not of a type of sums");
     if (!PyArray_ISCARRAY_RO(taps) || !PyArray_ISNOTSWAPPED(answer) || !PyArray_ISWRITEABLE(answer))
-        return wrong("the taps must be contiguous and the answer writeable"), nullptr;
+        return wrong("the taps must be contiguous and the answer writeable");
     job.kernels = to[rank - 2];
-    if (job.rank < 0 || job.rank > 4096 || (job.rank && job.kernels != 1)) return wrong("an impossible rank"), nullptr;
+    if (job.rank < 0 || job.rank > 4096 || (job.rank && job.kernels != 1)) return wrong("an impossible rank");
     const double needed = job.rank ? double(job.rank) * double(job.y.taps + job.x.taps)
                                    : double(job.kernels) * double(job.y.taps) * double(job.x.taps);
-    if (double(PyArray_SIZE(taps)) != needed) return wrong("the number of taps is another"), nullptr;
+    if (double(PyArray_SIZE(taps)) != needed) return wrong("the number of taps is another");
 
     Planes planes;
     for (int axis = 0; axis < rank - 2; ++axis) {
-        if (shape[axis] != to[axis]) return wrong("image and answer differ in their batch"), nullptr;
+        if (shape[axis] != to[axis]) return wrong("image and answer differ in their batch");
         planes.shape.push_back(shape[axis]);
         planes.image_steps.push_back(PyArray_STRIDE(image, axis));
         planes.answer_steps.push_back(PyArray_STRIDE(answer, axis));
@@ -208,6 +219,183 @@ PyObject* run(PyObject*, PyObject* args) {
     Py_RETURN_NONE;
 }
 
+
+// Quick calls: what a small picture costs is looking at the arguments. `quick` does the common ones from end to end
+// and declines the rest (None), which then take the way that also explains what is wrong.
+
+constexpr double QUICK = 6e5;  // multiplications
+
+template <class T, class To> void read_taps(PyArrayObject* kernel, bool flip, std::vector<To>& taps) {
+    const Size kh = PyArray_DIM(kernel, 0), kw = PyArray_DIM(kernel, 1);
+    const Size sy = PyArray_STRIDE(kernel, 0), sx = PyArray_STRIDE(kernel, 1);
+    taps.resize(std::size_t(kh * kw));
+    for (Size m = 0; m < kh; ++m)
+        for (Size n = 0; n < kw; ++n) {
+            T tap;
+            std::memcpy(&tap, PyArray_BYTES(kernel) + (flip ? kh - 1 - m : m) * sy + (flip ? kw - 1 - n : n) * sx, sizeof(T));
+            taps[std::size_t(m * kw + n)] = static_cast<To>(tap);
+        }
+}
+
+template <class To> bool read_any_taps(PyArrayObject* kernel, Type type, bool flip, std::vector<To>& taps) {
+    switch (type) {
+        case Type::boolean:
+        case Type::uint8: read_taps<std::uint8_t>(kernel, flip, taps); return true;
+        case Type::int8: read_taps<std::int8_t>(kernel, flip, taps); return true;
+        case Type::uint16: read_taps<std::uint16_t>(kernel, flip, taps); return true;
+        case Type::int16: read_taps<std::int16_t>(kernel, flip, taps); return true;
+        case Type::uint32: read_taps<std::uint32_t>(kernel, flip, taps); return true;
+        case Type::int32: read_taps<std::int32_t>(kernel, flip, taps); return true;
+        case Type::int64: read_taps<std::int64_t>(kernel, flip, taps); return true;
+        case Type::float32: read_taps<float>(kernel, flip, taps); return true;
+        case Type::float64: read_taps<double>(kernel, flip, taps); return true;
+        default: return false;
+    }
+}
+
+// The smallest signed type that holds every sum of the taps with pixels of a type; see faltung.filters._dtypes.
+bool type_of_sums(const std::vector<std::int64_t>& taps, Type pixel, Type& result) {
+    __int128 low = 0, high = 1;
+    switch (pixel) {
+        case Type::boolean: break;
+        case Type::uint8: high = 255; break;
+        case Type::uint16: high = 65535; break;
+        case Type::uint32: high = 4294967295; break;
+        case Type::int8: low = -128, high = 127; break;
+        case Type::int16: low = -32768, high = 32767; break;
+        case Type::int32: low = -2147483648LL, high = 2147483647LL; break;
+        default: return false;
+    }
+    __int128 positive = 0, negative = 0, least = low, greatest = high;
+    for (std::int64_t tap : taps) {
+        (tap > 0 ? positive : negative) += tap;
+        least = std::min<__int128>(least, tap);
+        greatest = std::max<__int128>(greatest, tap);
+    }
+    least = std::min(least, positive * low + negative * high);
+    greatest = std::max(greatest, positive * high + negative * low);
+    const auto within = [&](int bits) { return -(__int128(1) << bits) <= least && greatest < (__int128(1) << bits); };
+    result = within(7) ? Type::int8 : within(15) ? Type::int16 : within(31) ? Type::int32 : Type::int64;
+    return within(63);
+}
+
+bool is_word(PyObject* object, const char* word) {
+    return PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, word) == 0;
+}
+
+bool read_whole(PyObject* object, Size least, Size& value) {
+    if (!PyLong_CheckExact(object)) return false;
+    int overflow;
+    const long found = PyLong_AsLongAndOverflow(object, &overflow);
+    value = found;
+    return !overflow && found >= least && found < (1 << 20);
+}
+
+// Where the window of one axis stands; false where it does not fit, or a number is needed to say why.
+bool read_window(Axis& axis, Size pixels, Size taps, PyObject* padding, Size stride, Size dilation, bool flip) {
+    axis.pixels = pixels;
+    axis.taps = taps;
+    axis.stride = stride;
+    axis.dilation = dilation;
+    const Size reach = dilation * (taps - 1);
+    Size after;
+    if (is_word(padding, "valid")) axis.before = after = 0;
+    else if (is_word(padding, "full")) axis.before = after = reach;
+    else if (is_word(padding, "same")) {
+        axis.before = flip ? reach - reach / 2 : reach / 2;
+        after = reach - axis.before;
+    } else {
+        if (!read_whole(padding, 0, axis.before)) return false;
+        after = axis.before;
+    }
+    const Size room = axis.before + pixels + after - reach - 1;
+    if (room < 0) return false;
+    axis.answers = room / stride + 1;
+    const Size most = axis.boundary == Boundary::reflect ? pixels - 1 : axis.boundary == Boundary::circular ? pixels : 1 << 20;
+    return axis.before <= most && after <= most;
+}
+
+template <class T> std::vector<char> bytes_of(const std::vector<T>& numbers) {
+    std::vector<char> bytes(numbers.size() * sizeof(T));
+    std::memcpy(bytes.data(), numbers.data(), bytes.size());
+    return bytes;
+}
+
+template <class To, class From> std::vector<char> rounded(const std::vector<From>& taps) {
+    return bytes_of(std::vector<To>(taps.begin(), taps.end()));
+}
+
+// quick(image, kernel, padding, stride, dilation, boundary, flip)
+PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 7) return wrong("quick takes 7 arguments");
+    if (!PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
+    PyArrayObject* image = reinterpret_cast<PyArrayObject*>(args[0]);
+    PyArrayObject* kernel = reinterpret_cast<PyArrayObject*>(args[1]);
+    Job job{};
+    Type tap;
+    Size stride, dilation;
+    if (PyArray_NDIM(image) != 2 || PyArray_NDIM(kernel) != 2 || !PyArray_SIZE(image) || !PyArray_SIZE(kernel) ||
+        double(PyArray_SIZE(image)) * double(PyArray_SIZE(kernel)) > QUICK || PyArray_ISBYTESWAPPED(image) ||
+        PyArray_ISBYTESWAPPED(kernel) || !type_of(image, job.pixel) || !type_of(kernel, tap) ||
+        !read_whole(args[3], 1, stride) || !read_whole(args[4], 1, dilation))
+        Py_RETURN_NONE;
+    const char* names[] = {"zero", "reflect", "replicate", "circular"};
+    int boundary = 0;
+    while (boundary < 4 && !is_word(args[5], names[boundary])) ++boundary;
+    if (boundary == 4) Py_RETURN_NONE;
+    job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
+    const bool flip = args[6] == Py_True;
+    if (!read_window(job.y, PyArray_DIM(image, 0), PyArray_DIM(kernel, 0), args[2], stride, dilation, flip) ||
+        !read_window(job.x, PyArray_DIM(image, 1), PyArray_DIM(kernel, 1), args[2], stride, dilation, flip) ||
+        double(job.y.answers) * double(job.x.answers) * double(PyArray_SIZE(kernel)) > 4 * QUICK)
+        Py_RETURN_NONE;
+
+    std::vector<char> taps;
+    if (!is_float(job.pixel) && !is_float(tap)) {
+        std::vector<std::int64_t> whole;
+        if (!read_any_taps(kernel, tap, flip, whole) || !type_of_sums(whole, job.pixel, job.result)) Py_RETURN_NONE;
+        job.summed = job.result == Type::int8 ? Type::int16 : job.result;
+        taps = job.summed == Type::int16   ? rounded<std::int16_t>(whole)
+               : job.summed == Type::int32 ? rounded<std::int32_t>(whole)
+                                           : bytes_of(whole);
+    } else {
+        if (job.pixel == Type::float16 || tap == Type::float16) Py_RETURN_NONE;
+        if (is_float(job.pixel)) job.result = job.pixel;
+        else if (tap == Type::float64) job.result = tap;
+        else Py_RETURN_NONE;
+        job.summed = job.result;
+        if (job.summed == Type::float32) {
+            std::vector<float> single;
+            if (!read_any_taps(kernel, tap, flip, single)) Py_RETURN_NONE;
+            for (float each : single)
+                if (!std::isfinite(each)) Py_RETURN_NONE;
+            taps = bytes_of(single);
+        } else {
+            std::vector<double> numbers;
+            if (!read_any_taps(kernel, tap, flip, numbers)) Py_RETURN_NONE;
+            taps = bytes_of(numbers);
+        }
+    }
+    npy_intp shape[] = {job.y.answers, job.x.answers};
+    PyObject* made = PyArray_SimpleNew(2, shape, number_of(job.result));
+    if (!made) return nullptr;
+    PyArrayObject* answer = reinterpret_cast<PyArrayObject*>(made);
+    job.image = PyArray_BYTES(image);
+    job.image_row = PyArray_STRIDE(image, 0);
+    job.image_column = PyArray_STRIDE(image, 1);
+    job.answer = PyArray_BYTES(answer);
+    job.answer_row = PyArray_STRIDE(answer, 0);
+    job.answer_column = PyArray_STRIDE(answer, 1);
+    job.taps = taps.data();
+    try {
+        levels()[std::size_t(level_in_use)].band(job, 0, job.y.answers);
+    } catch (const std::bad_alloc&) {
+        Py_DECREF(made);
+        return PyErr_NoMemory();
+    }
+    return made;
+}
+
 PyObject* level_names(PyObject*, PyObject*) {
     PyObject* names = PyList_New(0);
     for (const Level& level : levels()) {
@@ -226,11 +414,13 @@ PyObject* use_level(PyObject*, PyObject* arg) {
             level_in_use = Size(i);
             Py_RETURN_NONE;
         }
-    return wrong("this machine has no such level"), nullptr;
+    return wrong("this machine has no such level");
 }
 
 PyMethodDef methods[] = {
     {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, threads)"},
+    {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
+     "quick(image, kernel, padding, stride, dilation, boundary, flip), or None"},
     {"levels", level_names, METH_NOARGS, "The levels of vector instructions that this machine can run, the best first."},
     {"use_level", use_level, METH_O, "Choose one of the levels."},
     {nullptr, nullptr, 0, nullptr},

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from numpy.typing import ArrayLike, NDArray
 
-from faltung.filters import _engine
+from faltung.filters import _engine, _native
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +54,9 @@ def correlate(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def correlate(
@@ -64,6 +67,9 @@ def correlate(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def correlate(
@@ -74,6 +80,9 @@ def correlate(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> NDArray[Any]: ...
 def correlate(
     image: Any,
@@ -83,6 +92,9 @@ def correlate(
     stride: int | Pair = 1,
     dilation: int | Pair = 1,
     boundary: str = "zero",
+    method: str = "auto",
+    threads: int | None = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     r"""Cross-correlate a picture with a kernel: slide it, multiply, sum.
 
@@ -158,7 +170,14 @@ def correlate(
     >>> correlate(X, bank, padding="same", stride=2, boundary="circular").shape
     (2, 3, 3)
     """
-    return _engine.apply(image, kernel, padding, stride, dilation, boundary, flip=False, layer="correlate")
+    if out is None and method == "auto":
+        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, False)
+        if answer is not None:
+            return answer
+    return _engine.apply(
+        image, kernel, padding, stride, dilation, boundary,
+        flip=False, layer="correlate", method=method, threads=threads, out=out,
+    )  # fmt: skip
 
 
 @overload
@@ -170,6 +189,9 @@ def convolve(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def convolve(
@@ -180,6 +202,9 @@ def convolve(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def convolve(
@@ -190,6 +215,9 @@ def convolve(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> NDArray[Any]: ...
 def convolve(
     image: Any,
@@ -199,6 +227,9 @@ def convolve(
     stride: int | Pair = 1,
     dilation: int | Pair = 1,
     boundary: str = "zero",
+    method: str = "auto",
+    threads: int | None = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Convolve a picture with a kernel: cross-correlate it with the kernel flipped along both axes.
 
@@ -241,4 +272,11 @@ def convolve(
     >>> correlate(step, C), convolve(step, C)
     (array([[ 9, -9]]), array([[ 9, -9]]))
     """
-    return _engine.apply(image, kernel, padding, stride, dilation, boundary, flip=True, layer="convolve")
+    if out is None and method == "auto":
+        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, True)
+        if answer is not None:
+            return answer
+    return _engine.apply(
+        image, kernel, padding, stride, dilation, boundary,
+        flip=True, layer="convolve", method=method, threads=threads, out=out,
+    )  # fmt: skip

@@ -1,11 +1,12 @@
 """One call: read what the user passed, settle the dtypes, and hand the sums to who computes them best."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from faltung.errors import FaltungError
-from faltung.filters import _arrays, _dtypes, _geometry, _native, _shifts
+from faltung.filters import _arrays, _dtypes, _geometry, _native, _shifts, _spectral, planner
 from faltung.filters._arrays import Array
 
 
@@ -19,6 +20,9 @@ def apply(
     *,
     flip: bool,
     layer: str,
+    method: str = "auto",
+    threads: int | None = None,
+    out: Any = None,
 ) -> Array:
     """Correlate, or with `flip` convolve; `layer` is the name to be blamed in errors."""
     image, kernel = _arrays.read(image, f"{layer}: the image"), _arrays.read(kernel, f"{layer}: the kernel")
@@ -32,15 +36,77 @@ def apply(
             if flip:
                 taps = kernel.flip(-2, -1) if _arrays.is_tensor(kernel) else kernel[..., ::-1, ::-1]
             image, taps, answer, summed = _prepare(image, taps, layer)
-            if not _arrays.is_tensor(image) and (native := _native.summed_in(_arrays.dtype_name(image), answer)):
-                bank = np.ascontiguousarray(taps if taps.ndim == 3 else taps[None], dtype=native)
-                out = np.empty((*image.shape[:-2], len(bank), y.answers, x.answers), dtype=answer)
-                _native.correlate(image, bank, y, x, boundary, 0, 1, out)
-                return out if taps.ndim == 3 else out[..., 0, :, :]
-            answers = _shifts.correlate(_arrays.cast(image, summed), taps, y, x, boundary, layer)
-            return _arrays.cast(answers, answer)
+            if _arrays.is_tensor(image) or answer not in _PLANNED:
+                _refuse_choices(method, out, layer)
+                answers = _shifts.correlate(_arrays.cast(image, summed), taps, y, x, boundary, layer)
+                return _arrays.cast(answers, answer)
+            bank = taps if taps.ndim == 3 else taps[None]
+            shape = (*image.shape[:-2], *taps.shape[:-2], y.answers, x.answers)
+            out = _room(out, shape, answer, layer)
+            wide = out if taps.ndim == 3 else out[..., None, :, :]
+            plan = _plan(image, bank, y, x, answer, method, threads, layer)
+            _run(plan, image, bank, y, x, boundary, layer, wide)
+            return out
         except MemoryError as problem:
             raise FaltungError(f"{layer}: {problem or 'out of memory'}") from None
+
+
+_PLANNED = ("int8", "int16", "int32", "int64", "float16", "float32", "float64")
+
+
+def _refuse_choices(method: str, out: Any, layer: str) -> None:
+    """Tensors, complex numbers and objects are summed in one way, to new memory."""
+    if method != "auto":
+        raise FaltungError(f"{layer}: method {method!r} is for arrays of real numbers")
+    if out is not None:
+        raise FaltungError(f"{layer}: out is for arrays of real numbers")
+
+
+def _room(out: Any, shape: tuple[int, ...], answer: str, layer: str) -> Array:
+    """Return where the answers go: the array that the user gave, or a new one."""
+    if out is None:
+        return np.empty(shape, dtype=answer)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != np.dtype(answer) or not out.flags.writeable:
+        got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise FaltungError(f"{layer}: out must be a writeable array of {answer} and shape {shape}, got {got}")
+    return out
+
+
+def _plan(
+    image: Array, bank: Array, y: _geometry.Axis, x: _geometry.Axis, answer: str, method: str, threads: Any, layer: str
+) -> planner.Plan:
+    pixels = _arrays.dtype_name(image)
+    summed = _native.summed_in(pixels, answer) or _dtypes.computing_dtype(answer)
+    largest = float(max(map(abs, _dtypes.limits(pixels)))) if pixels in _dtypes.INTEGERS else 0.0
+    return planner.choose(
+        bank.astype(summed, copy=False), image.shape, pixels, largest, answer, y, x, method=method, threads=threads, layer=layer
+    )
+
+
+def _run(
+    plan: planner.Plan, image: Array, bank: Array, y: _geometry.Axis, x: _geometry.Axis, boundary: str, layer: str, out: Array
+) -> None:
+    """Write the answers (..., N, H', W') in the way that was planned."""
+    answer = _arrays.dtype_name(out)
+    if plan.method == "fft":
+        _spectral.correlate(
+            image, bank, y, x, boundary, layer, plan.working, plan.threads, out,
+            direct=lambda plane: _run(replace(plan, method="direct"), image[plane], bank, y, x, boundary, layer, out[plane]),
+        )  # fmt: skip
+    elif plan.core == "native":
+        summed = _native.summed_in(_arrays.dtype_name(image), answer)
+        if plan.method == "direct":
+            taps = np.ascontiguousarray(bank, dtype=summed)
+            _native.correlate(image, taps, y, x, boundary, 0, plan.threads, out)
+        for n, (columns, rows) in enumerate(plan.factors):
+            taps = np.concatenate([rows.ravel(), columns.ravel()])
+            _native.correlate(image, taps, y, x, boundary, len(rows), plan.threads, out[..., n : n + 1, :, :])
+    else:
+        wide = _arrays.cast(image, _dtypes.computing_dtype(answer))
+        if plan.method == "direct":
+            out[...] = _shifts.correlate(wide, bank, y, x, boundary, layer)
+        for n, (columns, rows) in enumerate(plan.factors):
+            out[..., n, :, :] = _shifts.separable(wide, columns, rows, y, x, boundary, layer)
 
 
 def _prepare(image: Any, kernel: Any, layer: str) -> tuple[Array, Array, str, str]:

@@ -1,5 +1,6 @@
 """Pad by index map, then shift and add: one path for arrays and tensors, for every dtype and kernel."""
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -15,6 +16,20 @@ def correlate(image: Array, taps: Array, y: _geometry.Axis, x: _geometry.Axis, b
     for at, axis in ((-2, y), (-1, x)):
         image = pad(image, at, axis, boundary, layer)
     return _shift_and_add(image, taps, y, x)
+
+
+def separable(
+    image: Array, columns: Array, rows: Array, y: _geometry.Axis, x: _geometry.Axis, boundary: str, layer: str
+) -> Array:
+    """Return the answers of the sum of the outer products of columns (rank, kh) and rows (rank, kw)."""
+    for at, axis in ((-2, y), (-1, x)):
+        image = pad(image, at, axis, boundary, layer)
+    answers: Any = None
+    for column, row in zip(columns, rows, strict=True):
+        along = _summed((tap * image[..., x.positions(n)]) for n, tap in enumerate(row))
+        both = _summed((tap * along[..., y.positions(m), :]) for m, tap in enumerate(column))
+        answers = both if answers is None else answers + both
+    return answers
 
 
 def pad(image: Array, at: int, axis: _geometry.Axis, boundary: str, layer: str) -> Array:
@@ -39,11 +54,14 @@ def _shift_and_add(image: Array, taps: Array, y: _geometry.Axis, x: _geometry.Ax
     """Sum over the taps the tap times the pixels that it reads: slices only, never a copy of the windows."""
     if taps.ndim == 3:
         image = image[..., None, :, :]
-    answers: Any = None
-    for m, n in product(range(y.window.kernel), range(x.window.kernel)):
-        term = taps[..., m, n, None, None] * image[..., y.positions(m), x.positions(n)]
-        if answers is None:
-            answers = term
-        else:
-            answers += term
+    return _summed(
+        taps[..., m, n, None, None] * image[..., y.positions(m), x.positions(n)]
+        for m, n in product(range(y.window.kernel), range(x.window.kernel))
+    )
+
+
+def _summed(terms: Iterator[Array]) -> Array:
+    answers = next(terms)
+    for term in terms:
+        answers += term
     return answers

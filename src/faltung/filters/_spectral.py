@@ -1,0 +1,132 @@
+"""Correlation by the fast Fourier transform, tile by tile (overlap-save): its cost hardly grows with the kernel.
+
+A tile of the padded picture is transformed, multiplied with the conjugate spectrum of the taps and transformed
+back; what the circle of the transform has mixed in at the tile's end is not kept. See A. V. Oppenheim and R. W.
+Schafer, Discrete-Time Signal Processing, 'overlap-save'.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.boundary import index_map
+from faltung.filters import _geometry
+
+def tile_side(extent: int, answers: int) -> int:
+    """Return the side of tiles that costs least along an axis, for taps that span `extent` places."""
+    from scipy.fft import next_fast_len
+
+    whole = next_fast_len(answers + extent - 1, real=True)
+    sides = (side for side in (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024) if side >= 2 * extent)
+    best = min(sides, key=lambda side: _cost(side, extent, answers), default=whole)
+    return min(best, whole)
+
+
+def _cost(side: int, extent: int, answers: int) -> float:
+    return -(-answers // (side - extent + 1)) * side * float(np.log2(side) + 2)
+
+
+def correlate(
+    image: NDArray[Any],
+    taps: NDArray[Any],
+    y: _geometry.Axis,
+    x: _geometry.Axis,
+    boundary: str,
+    layer: str,
+    working: str,
+    threads: int,
+    out: NDArray[Any],
+    direct: Callable[[tuple[int, ...]], None],
+) -> None:
+    """Write the answers of a bank (N, kh, kw) on planes (..., H, W) to `out` (..., N, H', W').
+
+    `working` is the dtype of the transforms. A plane with answers that are not finite, because a tile held NaN,
+    infinity or numbers too large, is given to `direct`: so NaN goes where it is read and nowhere else.
+    """
+    from scipy import fft
+
+    ty, tx = (tile_side(axis.window.extent, axis.window.stride * (axis.answers - 1) + 1) for axis in (y, x))
+    step_y, step_x = ty - y.window.extent + 1, tx - x.window.extent + 1
+    spread = np.zeros((len(taps), ty, tx), dtype=working)
+    spread[:, : y.window.extent : y.window.dilation, : x.window.extent : x.window.dilation] = taps
+    spectrum = fft.rfft2(spread, workers=threads).conj()
+    rows, columns = (
+        np.array([-1 if place is None else place for place in index_map(axis.pixels, axis.window.before, axis.window.after, boundary, axis=axis.name, layer=layer)])
+        for axis in (y, x)
+    )
+    tiles = -(-(x.window.stride * (x.answers - 1) + 1) // step_x)
+    strip = np.zeros((ty, tiles * step_x + x.window.extent - 1), dtype=working)
+    windows = np.lib.stride_tricks.as_strided(
+        strip, (tiles, ty, tx), (step_x * strip.itemsize, strip.strides[0], strip.itemsize), writeable=False
+    )
+    for plane in np.ndindex(image.shape[:-2]):
+        if not all(
+            _band(strip, windows, spectrum, image[plane], rows, columns, y, x, (ty, step_x), threads, out[plane], band)
+            for band in _bands(y, step_y)
+        ):
+            direct(plane)
+
+
+def _band(
+    strip: NDArray[Any],
+    windows: NDArray[Any],
+    spectrum: NDArray[Any],
+    plane: NDArray[Any],
+    rows: NDArray[Any],
+    columns: NDArray[Any],
+    y: _geometry.Axis,
+    x: _geometry.Axis,
+    sizes: tuple[int, int],
+    threads: int,
+    out: NDArray[Any],
+    band: tuple[int, int],
+) -> bool:
+    """Write the answers of some rows, through the tiles of a strip; say whether all of them are finite."""
+    from scipy import fft
+
+    (side, step_x), (first, last) = sizes, band
+    top = y.window.stride * first
+    _fill(strip, plane, rows[top : top + side], columns)
+    spectra = fft.rfft2(windows, workers=threads)
+    for n, each in enumerate(spectrum):
+        back = fft.irfft2(spectra * each, (side, windows.shape[2]), workers=threads, overwrite_x=True)
+        kept = back[:, : y.window.stride * (last - first - 1) + 1 : y.window.stride, :step_x]
+        line = kept.transpose(1, 0, 2).reshape(kept.shape[1], -1)
+        line = line[:, : x.window.stride * (x.answers - 1) + 1 : x.window.stride]
+        if out.dtype.kind == "i":
+            out[n, first:last] = np.rint(line)
+        else:
+            out[n, first:last] = line
+            if not np.isfinite(out[n, first:last]).all():
+                return False
+    return True
+
+
+def _bands(y: _geometry.Axis, step: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges first .. last-1 of answers whose windows begin within `step` positions."""
+    stride = y.window.stride
+    first = 0
+    while first < y.answers:
+        last = min(y.answers, first + (step - 1) // stride + 1)
+        yield first, last
+        first = last
+
+
+def _fill(strip: NDArray[Any], plane: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> None:
+    """Write the padded rows of a band into a strip; what lies beyond the padding is 0."""
+    strip[len(rows) :] = 0
+    inside = np.flatnonzero(columns >= 0)
+    held = rows >= 0
+    before = int(inside[0]) if inside.size else 0
+    for at, (row, real) in enumerate(zip(rows.tolist(), held.tolist(), strict=True)):
+        if not real:
+            strip[at] = 0
+    filled = np.flatnonzero(held)
+    run = columns[before : before + plane.shape[1]]
+    straight = run.size == plane.shape[1] and run[0] == 0 and bool((np.diff(run) == 1).all())
+    if straight and len(columns) == len(inside) == plane.shape[1]:
+        strip[filled, : plane.shape[1]] = plane[rows[filled]]
+    else:
+        strip[np.ix_(filled, inside)] = plane[np.ix_(rows[filled], columns[inside])]
