@@ -208,7 +208,7 @@ def test_a_wrong_rule_of_same_would_be_caught(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_wrong_boundary_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the outermost pixel repeated in reflection, the comparison with the formula fails."""
-    case = Case(np.arange(25).reshape(5, 5), np.array(A), ((1, 1), (1, 1)), (1, 1), (1, 1), "reflect")
+    case = Case(np.arange(25).reshape(5, 5).astype(object), np.array(A), ((1, 1), (1, 1)), (1, 1), (1, 1), "reflect")
     assert same(correlate(case.image, case.kernel, **case.how), by_loops(case))
 
     def repeating(size: int, before: int, after: int, *_: Any, **__: Any) -> list[int | None]:
