@@ -1,9 +1,12 @@
 """One call: read what the user passed, settle the dtypes, and hand the sums to who computes them best."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faltung.errors import FaltungError
 from faltung.filters import _arrays, _dtypes, _geometry, _native, _shifts, _spectral, planner
@@ -26,109 +29,151 @@ def apply(
 ) -> Array:
     """Correlate, or with `flip` convolve; `layer` is the name to be blamed in errors."""
     image, kernel = _arrays.read(image, f"{layer}: the image"), _arrays.read(kernel, f"{layer}: the kernel")
-    y, x = _geometry.axes(
-        tuple(image.shape), tuple(kernel.shape), padding, stride, dilation, boundary, flip=flip, layer=layer
-    )
     # IEEE arithmetic is asked for, NaN and infinity included: NumPy has nothing to warn of.
     with np.errstate(all="ignore"):
         try:
-            taps = kernel
-            if flip:
-                taps = kernel.flip(-2, -1) if _arrays.is_tensor(kernel) else kernel[..., ::-1, ::-1]
-            image, taps, answer, summed = _prepare(image, taps, layer)
-            if _arrays.is_tensor(image) or answer not in _PLANNED:
-                _refuse_choices(method, out, layer)
-                answers = _shifts.correlate(_arrays.cast(image, summed), taps, y, x, boundary, layer)
-                return _arrays.cast(answers, answer)
-            bank = taps if taps.ndim == 3 else taps[None]
-            shape = (*image.shape[:-2], *taps.shape[:-2], y.answers, x.answers)
-            out = _room(out, shape, answer, layer)
-            wide = out if taps.ndim == 3 else out[..., None, :, :]
-            plan = _plan(image, bank, y, x, answer, method, threads, layer)
-            _run(plan, image, bank, y, x, boundary, layer, wide)
-            return out
+            if not any(_arrays.is_tensor(array) or array.dtype.kind in "cO" for array in (image, kernel)):
+                return _on_arrays(image, kernel, (padding, stride, dilation, boundary, flip, layer), method, threads, out)
+            if method != "auto" or out is not None:
+                raise FaltungError(f"{layer}: method and out are for arrays of real numbers")
+            y, x = _geometry.axes(
+                tuple(image.shape), tuple(kernel.shape), padding, stride, dilation, boundary, flip=flip, layer=layer
+            )
+            tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
+            names = [_arrays.dtype_name(array) for array in (image, kernel)]
+            if tensors:
+                names = [_within_torch(name) for name in names]
+            answer = _answer(names, kernel, lambda: _arrays.extremes(image), layer)
+            if tensors and answer == "object":
+                raise FaltungError(f"{layer}: tensors hold no Python objects; pass both as arrays, or none")
+            summed = _dtypes.computing_dtype(answer)
+            image, taps = _arrays.cast(image, summed), _cast_kernel(kernel, summed, layer)
+            if tensors:
+                image = _arrays.to_torch(image, tensors[0].device)
+                taps = _arrays.to_torch(taps, image.device)
+            return _arrays.cast(_shifts.correlate(image, _turned(taps, flip), y, x, boundary, layer), answer)
         except MemoryError as problem:
             raise FaltungError(f"{layer}: {problem or 'out of memory'}") from None
 
 
-_PLANNED = ("int8", "int16", "int32", "int64", "float16", "float32", "float64")
+def _answer(names: list[str], kernel: Array, extremes: Callable[[], tuple[int, int]], layer: str) -> str:
+    """Return the dtype of the answers."""
+    if all(name in _dtypes.INTEGERS for name in names):
+        return _dtypes.integer_dtype(names[0], _dtypes.sums_of(kernel), extremes, layer)
+    return _dtypes.floating_dtype(*names)
 
 
-def _refuse_choices(method: str, out: Any, layer: str) -> None:
-    """Tensors, complex numbers and objects are summed in one way, to new memory."""
-    if method != "auto":
-        raise FaltungError(f"{layer}: method {method!r} is for arrays of real numbers")
-    if out is not None:
-        raise FaltungError(f"{layer}: out is for arrays of real numbers")
+def _turned(taps: Array, flip: bool) -> Array:
+    if not flip:
+        return taps
+    return taps.flip(-2, -1) if _arrays.is_tensor(taps) else taps[..., ::-1, ::-1]
 
 
-def _room(out: Any, shape: tuple[int, ...], answer: str, layer: str) -> Array:
-    """Return where the answers go: the array that the user gave, or a new one."""
+@dataclass(frozen=True)
+class _Settled:
+    """What a call with such a kernel on such a picture comes to; the same for every picture of its kind."""
+
+    y: _geometry.Axis
+    x: _geometry.Axis
+    answer: str
+    summed: str
+    bank: NDArray[Any]
+    plan: planner.Plan | None
+    """None where there is one way alone."""
+    spectra: dict[str, Any]
+
+
+def _on_arrays(
+    image: NDArray[Any], kernel: NDArray[Any], how: tuple[Any, ...], method: str, threads: int | None, out: Any
+) -> NDArray[Any]:
+    """Apply a filter to an array of real numbers; what follows from the kinds of arguments alone is kept."""
+    *_, boundary, _, layer = how
+    choices = (image.shape, image.dtype.name, kernel.tobytes(), kernel.dtype.str, kernel.shape, how, method, threads)
+    try:
+        settled = _settle(*choices)
+    except (TypeError, _PixelsMatter):  # the first: an argument that cannot be kept, such as a list
+        settled = _settle.__wrapped__(*choices, image)
+    shape = (*image.shape[:-2], *kernel.shape[:-2], settled.y.answers, settled.x.answers)
+    room = _room(out, shape, settled.answer, image, layer)
+    bank = room if kernel.ndim == 3 else room[..., None, :, :]
+    _run(settled, image, boundary, layer, bank, settled.plan.method if settled.plan else "direct")
+    if out is not None and room is not out:
+        out[...] = room
+        return out
+    return room
+
+
+class _PixelsMatter(Exception):
+    """What a picture comes to depends on its pixels, not on its dtype alone."""
+
+
+@lru_cache(maxsize=64)
+def _settle(
+    shape: tuple[int, ...],
+    pixels: str,
+    content: bytes,
+    dtype: str,
+    kernel_shape: tuple[int, ...],
+    how: tuple[Any, ...],
+    method: str,
+    threads: int | None,
+    image: Any = None,
+) -> _Settled:
+    def extremes() -> tuple[int, int]:
+        if image is None:
+            raise _PixelsMatter
+        return _arrays.extremes(image)
+
+    padding, stride, dilation, boundary, flip, layer = how
+    y, x = _geometry.axes(shape, kernel_shape, padding, stride, dilation, boundary, flip=flip, layer=layer)
+    kernel = np.frombuffer(content, dtype=dtype).reshape(kernel_shape)
+    answer = _answer([pixels, kernel.dtype.name], kernel, extremes, layer)
+    native = _native.summed_in(pixels, answer)
+    summed = native or _dtypes.computing_dtype(answer)
+    taps = _turned(_cast_kernel(kernel, summed, layer), flip)
+    bank = np.ascontiguousarray(taps if taps.ndim == 3 else taps[None])
+    if answer not in PLANNED:
+        if method != "auto":
+            raise FaltungError(f"{layer}: method {method!r} is not for answers of {answer}")
+        return _Settled(y, x, answer, summed, bank, None, {})
+    largest = float(max(map(abs, _dtypes.limits(pixels)))) if pixels in _dtypes.INTEGERS else 0.0
+    plan = planner.choose(bank, shape, pixels, largest, answer, y, x, method=method, threads=threads, layer=layer)
+    return _Settled(y, x, answer, summed, bank, plan, {})
+
+
+PLANNED = ("int8", "int16", "int32", "int64", "float16", "float32", "float64")
+"""The dtypes of answers that there are several ways to."""
+
+
+def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], layer: str) -> NDArray[Any]:
+    """Return where the answers go: the array that the user gave if the image is not in it, or a new one."""
     if out is None:
         return np.empty(shape, dtype=answer)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != np.dtype(answer) or not out.flags.writeable:
         got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise FaltungError(f"{layer}: out must be a writeable array of {answer} and shape {shape}, got {got}")
-    return out
+    return np.empty(shape, dtype=answer) if np.may_share_memory(out, image) else out
 
 
-def _plan(
-    image: Array, bank: Array, y: _geometry.Axis, x: _geometry.Axis, answer: str, method: str, threads: Any, layer: str
-) -> planner.Plan:
-    pixels = _arrays.dtype_name(image)
-    summed = _native.summed_in(pixels, answer) or _dtypes.computing_dtype(answer)
-    largest = float(max(map(abs, _dtypes.limits(pixels)))) if pixels in _dtypes.INTEGERS else 0.0
-    return planner.choose(
-        bank.astype(summed, copy=False), image.shape, pixels, largest, answer, y, x, method=method, threads=threads, layer=layer
-    )
-
-
-def _run(
-    plan: planner.Plan, image: Array, bank: Array, y: _geometry.Axis, x: _geometry.Axis, boundary: str, layer: str, out: Array
-) -> None:
-    """Write the answers (..., N, H', W') in the way that was planned."""
-    answer = _arrays.dtype_name(out)
-    if plan.method == "fft":
+def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out: NDArray[Any], method: str) -> None:
+    """Write the answers (..., N, H', W') in a way."""
+    y, x, bank, plan = settled.y, settled.x, settled.bank, settled.plan
+    if plan is not None and method == "fft":
         _spectral.correlate(
-            image, bank, y, x, boundary, layer, plan.working, plan.threads, out,
-            direct=lambda plane: _run(replace(plan, method="direct"), image[plane], bank, y, x, boundary, layer, out[plane]),
+            image, bank, y, x, boundary, layer, plan.working, plan.threads, out, settled.spectra,
+            lambda plane: _run(settled, image[plane], boundary, layer, out[plane], "direct"),
         )  # fmt: skip
-    elif plan.core == "native":
-        summed = _native.summed_in(_arrays.dtype_name(image), answer)
-        if plan.method == "direct":
-            taps = np.ascontiguousarray(bank, dtype=summed)
-            _native.correlate(image, taps, y, x, boundary, 0, plan.threads, out)
-        for n, (columns, rows) in enumerate(plan.factors):
-            taps = np.concatenate([rows.ravel(), columns.ravel()])
-            _native.correlate(image, taps, y, x, boundary, len(rows), plan.threads, out[..., n : n + 1, :, :])
+    elif plan is not None and plan.core == "native":
+        if method == "direct":
+            _native.correlate(image, bank, y, x, boundary, 0, plan.threads, out)
+        for n, taps in enumerate(plan.joined() if method == "separable" else ()):
+            _native.correlate(image, taps, y, x, boundary, len(plan.factors[n][0]), plan.threads, out[..., n : n + 1, :, :])
     else:
-        wide = _arrays.cast(image, _dtypes.computing_dtype(answer))
-        if plan.method == "direct":
+        wide = image.astype(settled.summed, copy=False)
+        if method == "direct":
             out[...] = _shifts.correlate(wide, bank, y, x, boundary, layer)
-        for n, (columns, rows) in enumerate(plan.factors):
+        for n, (columns, rows) in enumerate(plan.factors if plan is not None and method == "separable" else ()):
             out[..., n, :, :] = _shifts.separable(wide, columns, rows, y, x, boundary, layer)
-
-
-def _prepare(image: Any, kernel: Any, layer: str) -> tuple[Array, Array, str, str]:
-    """Bring both into one library, the kernel into the dtype of the sums; name the dtypes of answer and sums."""
-    tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
-    names = [_arrays.dtype_name(array) for array in (image, kernel)]
-    if tensors:
-        names = [_within_torch(name) for name in names]
-    if all(name in _dtypes.INTEGERS for name in names):
-        taps = kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1]).tolist()
-        answer = _dtypes.integer_dtype(names[0], taps, lambda: _arrays.extremes(image), layer)
-    else:
-        answer = _dtypes.floating_dtype(*names)
-    if tensors and answer == "object":
-        raise FaltungError(f"{layer}: tensors hold no Python objects; pass both as arrays, or none")
-
-    summed = _dtypes.computing_dtype(answer)
-    rounded = _cast_kernel(kernel, summed, layer)
-    if tensors:
-        image = _arrays.to_torch(image, tensors[0].device)
-        rounded = _arrays.to_torch(rounded, image.device)
-    return image, rounded, answer, summed
 
 
 def _within_torch(name: str) -> str:

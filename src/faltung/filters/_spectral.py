@@ -30,7 +30,7 @@ def _cost(side: int, extent: int, answers: int) -> float:
 
 def correlate(
     image: NDArray[Any],
-    taps: NDArray[Any],
+    bank: NDArray[Any],
     y: _geometry.Axis,
     x: _geometry.Axis,
     boundary: str,
@@ -38,24 +38,19 @@ def correlate(
     working: str,
     threads: int,
     out: NDArray[Any],
+    known: dict[str, Any],
     direct: Callable[[tuple[int, ...]], None],
 ) -> None:
     """Write the answers of a bank (N, kh, kw) on planes (..., H, W) to `out` (..., N, H', W').
 
     `working` is the dtype of the transforms. A plane with answers that are not finite, because a tile held NaN,
-    infinity or numbers too large, is given to `direct`: so NaN goes where it is read and nowhere else.
+    infinity or numbers too large, is given to `direct`: so NaN goes where it is read and nowhere else. What follows
+    from the bank and the axes alone is put into `known`, for the next picture.
     """
-    from scipy import fft
-
-    ty, tx = (tile_side(axis.window.extent, axis.window.stride * (axis.answers - 1) + 1) for axis in (y, x))
+    if not known:
+        known.update(_prepared(bank, y, x, boundary, layer, working, threads))
+    (ty, tx), spectrum, rows, columns = known["sides"], known["spectrum"], known["rows"], known["columns"]
     step_y, step_x = ty - y.window.extent + 1, tx - x.window.extent + 1
-    spread = np.zeros((len(taps), ty, tx), dtype=working)
-    spread[:, : y.window.extent : y.window.dilation, : x.window.extent : x.window.dilation] = taps
-    spectrum = fft.rfft2(spread, workers=threads).conj()
-    rows, columns = (
-        np.array([-1 if place is None else place for place in index_map(axis.pixels, axis.window.before, axis.window.after, boundary, axis=axis.name, layer=layer)])
-        for axis in (y, x)
-    )
     tiles = -(-(x.window.stride * (x.answers - 1) + 1) // step_x)
     strip = np.zeros((ty, tiles * step_x + x.window.extent - 1), dtype=working)
     windows = np.lib.stride_tricks.as_strided(
@@ -67,6 +62,23 @@ def correlate(
             for band in _bands(y, step_y)
         ):
             direct(plane)
+
+
+def _prepared(
+    bank: NDArray[Any], y: _geometry.Axis, x: _geometry.Axis, boundary: str, layer: str, working: str, threads: int
+) -> dict[str, Any]:
+    """Return the sides of tiles, the spectrum of the bank, and the pixels that padded rows and columns copy, or -1."""
+    from scipy import fft
+
+    ty, tx = (tile_side(axis.window.extent, axis.window.stride * (axis.answers - 1) + 1) for axis in (y, x))
+    spread = np.zeros((len(bank), ty, tx), dtype=working)
+    spread[:, : y.window.extent : y.window.dilation, : x.window.extent : x.window.dilation] = bank
+    sources = (
+        index_map(a.pixels, a.window.before, a.window.after, boundary, axis=a.name, layer=layer) for a in (y, x)
+    )
+    rows, columns = (np.array([-1 if place is None else place for place in places]) for places in sources)
+    spectrum = fft.rfft2(spread, workers=threads).conj()
+    return {"sides": (ty, tx), "spectrum": spectrum, "rows": rows, "columns": columns}
 
 
 def _band(

@@ -56,6 +56,10 @@ class Plan:
     working: str = ""
     """The dtype of the transforms."""
 
+    def joined(self) -> list[NDArray[Any]]:
+        """Return the factors of each kernel as the native core takes them: rows, then columns."""
+        return [np.concatenate([rows.ravel(), columns.ravel()]) for columns, rows in self.factors]
+
     def __str__(self) -> str:
         told = ", ".join(f"{name} {1e3 * took:.3g} ms" for name, took in sorted(self.seconds.items(), key=lambda e: e[1]))
         return f"{self.method}: {self.reason} (expected: {told}; {self.core} core, threads: {self.threads})"
