@@ -45,9 +45,16 @@ struct Job {
     const void* taps;
     Size kernels = 1;
     Size rank = 0;  // 0 for a dense bank
-};
+    // By way of spectra: the sides of tiles, powers of two that hold the taps' extent; the spectra of the kernels,
+    // kernels x 2 x tile_x x tile_y. `summed` is then the type of the transforms, also of integers.
+    Size tile_y = 0, tile_x = 0;
+    const void* spectra = nullptr;
 
-// Computes some rows of the answers; one version for each level of vector instructions.
-using Band = void (*)(const Job&, Size first, Size last);
+    static Size tiles_along(const Axis& axis, Size side) {
+        const Size places = (side - axis.extent(1)) / axis.stride + 1;
+        return (axis.answers + places - 1) / places;
+    }
+    Size tiles() const { return tiles_along(y, tile_y) * tiles_along(x, tile_x); }
+};
 
 }  // namespace faltung

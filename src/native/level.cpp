@@ -5,7 +5,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "levels.hpp"
 #include "rows.hpp"
+#include "spectral.hpp"
 #include "tile.hpp"
 
 namespace faltung { namespace FALTUNG_LEVEL {
@@ -26,78 +28,72 @@ template <class T> bool aligned(const char* at, Size step) {
 }
 
 // The pixels of a row that the answers x0 .. x1-1 read, as contiguous numbers of type T: one run for each phase of
-// the stride. The picture's own memory serves where it is of that form already.
+// the stride. Rows are copied even where the picture's own would do: in a buffer they do not lie a power of two
+// apart, where they would drive one another out of the cache, and the borders need no loops of their own.
 template <class T> class Source {
     const Job& job;
     const Size start, extent;
     const LoadPhase<T> load;
 
 public:
-    const Size length;   // from phase to phase
-    const bool in_place;
+    const Size length;  // from phase to phase
     std::vector<Size> offsets;  // of the taps
 
-    // All pixels that are read must lie inside the picture where `inside` is said.
-    Source(const Job& job, Size x0, Size x1, bool inside)
+    Source(const Job& job, Size x0, Size x1)
         : job(job), start(job.x.stride * x0 - job.x.before), extent(job.x.extent(x1 - x0)), load(loader<T>(job.pixel)),
-          length((extent + job.x.stride - 1) / job.x.stride + Vector<T>::width),
-          in_place(inside && x1 - x0 >= Vector<T>::width && job.x.stride == 1 && is_held_as<T>(job.pixel) &&
-                   !job.swapped && job.image_column == Size(sizeof(T)) && aligned<T>(job.image, job.image_row)),
-          offsets(job.x.taps) {
+          length((extent + job.x.stride - 1) / job.x.stride + Vector<T>::width), offsets(job.x.taps) {
         for (Size n = 0; n < job.x.taps; ++n) {
             const Size at = job.x.dilation * n;
             offsets[n] = at % job.x.stride * length + at / job.x.stride;
         }
     }
 
-    Size room() const { return in_place ? 0 : job.x.stride * length; }
+    Size room() const { return job.x.stride * length; }
 
-    const T* row(Size place, T* to) const {
+    void row(Size place, T* to) const {
         const char* from = job.image + place * job.image_row;
-        if (in_place) return reinterpret_cast<const T*>(from) + start;
         for (Size phase = 0; phase < job.x.stride && phase < extent; ++phase)
             load(job, from, start + phase, job.x.stride, (extent - phase + job.x.stride - 1) / job.x.stride,
                  to + phase * length);
-        return to;
     }
 };
 
 // The answers x0 .. x1-1 of the rows first .. last-1. Rows once made (converted, padded, and filtered along x where
 // the kernel is separable) stay in a ring until no answer needs them.
-template <class T> void answers(const Job& job, const Source<T>& source_of, Size x0, Size x1, Size first, Size last) {
+template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Size last) {
+    const Source<T> source_of(job, x0, x1);
     const Size count = x1 - x0, room = count + Vector<T>::width;
     const Size parts = std::max<Size>(job.rank, 1), span = job.y.extent(ROWS);
     const Size made_room = job.rank ? parts * room : source_of.room();
     std::unique_ptr<T[]> ring(new T[span * made_room]), pixels(job.rank ? new T[source_of.room()] : nullptr);
     std::unique_ptr<T[]> zeros(new T[std::max(job.x.stride * source_of.length, room)]());
     std::vector<Size> held(span, -job.y.before - 1);
-    std::vector<const T*> made(span), listed(parts * span, zeros.get());
+    std::vector<const T*> listed(parts * span, zeros.get());
     const T* taps_x = static_cast<const T*>(job.taps);
     const T* taps_y = taps_x + parts * job.x.taps;
 
-    auto make = [&](Size position, Size slot) {
-        T* to = ring.get() + slot * made_room;
-        const Size place = source(job.y, position);
+    auto make = [&](Size place, T* to) {
         if (!job.rank) return source_of.row(place, to);
-        const T* row = source_of.row(place, pixels.get());
+        source_of.row(place, pixels.get());
+        const T* row = pixels.get();
         for (Size c = 0; c < parts; ++c) {
             T* part = to + c * room;
             rows_of_columns<T>({&row, source_of.offsets.data(), taps_x + c * job.x.taps, 1, 1, 1, job.x.taps, 1, 1}, 1,
                                count, &part);
         }
-        return const_cast<const T*>(to);
     };
     auto list = [&](Size base, Size at) {
-        const Size position = base + at, slot = (position + job.y.before) % span;
-        if (source(job.y, position) < 0) {
+        const Size position = base + at, slot = (position + job.y.before) % span, place = source(job.y, position);
+        T* row = ring.get() + slot * made_room;
+        if (place < 0) {
             for (Size c = 0; c < parts; ++c) listed[c * span + at] = zeros.get();
             return;
         }
         if (held[slot] != position) {
-            made[slot] = make(position, slot);
+            make(place, row);
             held[slot] = position;
         }
-        for (Size c = 0; c < parts; ++c) listed[c * span + at] = made[slot] + c * room;
+        for (Size c = 0; c < parts; ++c) listed[c * span + at] = row + c * room;
     };
 
     const bool plain = job.answer_column == Size(sizeof(T)) && is_held_as<T>(job.result) &&
@@ -133,25 +129,17 @@ template <class T> void answers(const Job& job, const Source<T>& source_of, Size
     }
 }
 
+constexpr Size NEAR = 64 << 10;  // bytes that the rows of one block of columns may take, to stay near the processor
+
 template <class T> void band_of(const Job& job, Size first, Size last) {
-    const Axis& x = job.x;
-    // Answers whose taps all lie inside the picture can read it where it lies; those at its sides cannot.
-    const Size left = std::min(x.answers, (x.before + x.stride - 1) / x.stride);
-    const Size reach = x.pixels + x.before - x.dilation * (x.taps - 1) - 1;
-    const Size right = reach < 0 ? left : std::max(left, std::min(x.answers, reach / x.stride + 1));
-    auto part = [&](Size x0, Size x1) {
-        if (x0 < x1) answers<T>(job, Source<T>(job, x0, x1, false), x0, x1, first, last);
-    };
-    if (right > left) {
-        const Source<T> middle(job, left, right, true);
-        if (middle.in_place) {
-            part(0, left);
-            answers<T>(job, middle, left, right, first, last);
-            part(right, x.answers);
-            return;
-        }
+    const Size span = job.y.extent(ROWS) * job.x.stride * std::max<Size>(job.rank, 1);
+    const Size tiles = VECTORS * Vector<T>::width;
+    const Size block = std::max<Size>(NEAR / Size(sizeof(T)) / span / tiles, 256 / tiles + 1) * tiles;
+    for (Size x0 = 0; x0 < job.x.answers;) {
+        const Size left = job.x.answers - x0, x1 = left < 2 * block ? job.x.answers : x0 + block;
+        answers<T>(job, x0, x1, first, last);
+        x0 = x1;
     }
-    part(0, x.answers);
 }
 
 void band(const Job& job, Size first, Size last) {
@@ -162,6 +150,29 @@ void band(const Job& job, Size first, Size last) {
         case Type::float32: return band_of<float>(job, first, last);
         default: return band_of<double>(job, first, last);
     }
+}
+
+template <class T> void spectrum_of(const Job& job, void* to) {
+    Tiles<T> tiles(job, job.tile_y, job.tile_x);
+    for (Size k = 0; k < job.kernels; ++k)
+        tiles.spectrum(static_cast<const T*>(job.taps) + k * job.y.taps * job.x.taps,
+                       static_cast<T*>(to) + 2 * k * job.tile_y * job.tile_x);
+}
+
+void spectrum(const Job& job, void* to) {
+    job.summed == Type::float32 ? spectrum_of<float>(job, to) : spectrum_of<double>(job, to);
+}
+
+template <class T> bool tiles_of(const Job& job, Size first, Size last) {
+    Tiles<T> tiles(job, job.tile_y, job.tile_x);
+    bool finite = true;
+    for (Size i = first; i < last; i += 2)
+        finite &= tiles.pair(i, i + 1 < last ? i + 1 : -1, static_cast<const T*>(job.spectra));
+    return finite;
+}
+
+bool tiles(const Job& job, Size first, Size last) {
+    return job.summed == Type::float32 ? tiles_of<float>(job, first, last) : tiles_of<double>(job, first, last);
 }
 
 }}  // namespace faltung::FALTUNG_LEVEL

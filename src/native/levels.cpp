@@ -2,10 +2,18 @@
 
 namespace faltung {
 
-namespace baseline { void band(const Job&, Size, Size); }
+#define FALTUNG_DECLARED(name)              \
+    namespace name {                        \
+    void band(const Job&, Size, Size);      \
+    void spectrum(const Job&, void*);       \
+    bool tiles(const Job&, Size, Size);     \
+    constexpr Level level{#name, band, spectrum, tiles}; \
+    }
+
+FALTUNG_DECLARED(baseline)
 #ifdef FALTUNG_X86
-namespace avx2 { void band(const Job&, Size, Size); }
-namespace avx512 { void band(const Job&, Size, Size); }
+FALTUNG_DECLARED(avx2)
+FALTUNG_DECLARED(avx512)
 #endif
 
 const std::vector<Level>& levels() {
@@ -16,10 +24,10 @@ const std::vector<Level>& levels() {
         const bool avx2_too = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         if (avx2_too && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-            able.push_back({"avx512", avx512::band});
-        if (avx2_too) able.push_back({"avx2", avx2::band});
+            able.push_back(avx512::level);
+        if (avx2_too) able.push_back(avx2::level);
 #endif
-        able.push_back({"baseline", baseline::band});
+        able.push_back(baseline::level);
         return able;
     }();
     return found;

@@ -8,7 +8,9 @@ namespace faltung {
 
 struct Level {
     const char* name;
-    Band band;
+    void (*band)(const Job&, Size first, Size last);   // computes some rows of answers
+    void (*spectrum)(const Job&, void* to);            // writes the spectra of the kernels
+    bool (*tiles)(const Job&, Size first, Size last);  // computes some tiles; false where an answer is not finite
 };
 
 // The levels that this machine can run, the best first.

@@ -92,7 +92,21 @@ struct Planes {
 
 constexpr double PIECE = 2e6;  // multiplications that are worth handing to a thread
 
-bool compute(const Job& job, const Planes& planes, int threads, Band band) {
+bool compute_tiles(const Job& job, const Planes& planes, int threads, const Level& level, std::atomic<bool>& finite) {
+    const Size count = planes.count(), tiles = job.tiles(), groups = (tiles + 3) / 4;
+    Interrupt interrupt;
+    return run_pieces(
+        groups * count, threads,
+        [&](Size piece) {
+            Job one = job;
+            planes.shift(one, piece / groups);
+            const Size first = piece % groups * 4;
+            if (!level.tiles(one, first, std::min(first + 4, tiles))) finite = false;
+        },
+        [&] { return interrupt(); });
+}
+
+bool compute(const Job& job, const Planes& planes, int threads, const Level& level) {
     const Size count = planes.count();
     const double row = double(job.x.answers) * double(job.kernels) *
                        (job.rank ? double(job.rank) * double(job.x.taps + job.y.taps) : double(job.x.taps) * double(job.y.taps));
@@ -112,7 +126,7 @@ bool compute(const Job& job, const Planes& planes, int threads, Band band) {
             for (Size at = group * together; at < std::min(count, (group + 1) * together); ++at) {
                 Job one = job;
                 planes.shift(one, at);
-                band(one, first, std::min(first + rows, job.y.answers));
+                level.band(one, first, std::min(first + rows, job.y.answers));
             }
         },
         [&] { return interrupt(); });
@@ -153,14 +167,20 @@ const char* problem_of(const Axis& axis) {
     return axis.before > most || after > most ? "more padding than the boundary can give" : nullptr;
 }
 
-// run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, threads): see Job. Every size is checked
-// against the arrays, so that nothing outside them is read or written.
+bool is_side(Size side, const Axis& axis) {
+    return side >= 16 && side <= 1 << 14 && (side & (side - 1)) == 0 && axis.extent(1) <= side;
+}
+
+// run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, threads, tile_y, tile_x, spectra): see
+// Job. Every size is checked against the arrays, so that nothing outside them is read or written. Says whether all
+// answers are finite where spectra were given; else True.
 PyObject* run(PyObject*, PyObject* args) {
     PyArrayObject *image, *taps, *answer;
+    PyObject* spectra;
     Job job{};
     int boundary, threads;
-    if (!PyArg_ParseTuple(args, "O&O&O&O&O&ini", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
-                          &job.y, read_axis, &job.x, &boundary, &job.rank, &threads))
+    if (!PyArg_ParseTuple(args, "O&O&O&O&O&ininnO", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
+                          &job.y, read_axis, &job.x, &boundary, &job.rank, &threads, &job.tile_y, &job.tile_x, &spectra))
         return nullptr;
     if (boundary < 0 || boundary > 3) return wrong("no such boundary");
     job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
@@ -178,7 +198,8 @@ PyObject* run(PyObject*, PyObject* args) {
         job.summed != Type::float32 && job.summed != Type::float64)
         return wrong("no sums in this type");
     const bool whole = job.result == Type::int8 || job.result == Type::int16 || job.result == Type::int32 || job.result == Type::int64;
-    if (whole == is_float(job.summed) || (!whole && !is_float(job.result)) || (is_float(job.pixel) && !is_float(job.summed)))
+    const bool spectral = spectra != Py_None;
+    if ((!spectral && whole == is_float(job.summed)) || (!whole && !is_float(job.result)) || (is_float(job.pixel) && !is_float(job.summed)))
         return wrong("the answers are not of a type of sums");
     if (!PyArray_ISCARRAY_RO(taps) || !PyArray_ISNOTSWAPPED(answer) || !PyArray_ISWRITEABLE(answer))
         return wrong("the taps must be contiguous and the answer writeable");
@@ -187,6 +208,16 @@ PyObject* run(PyObject*, PyObject* args) {
     const double needed = job.rank ? double(job.rank) * double(job.y.taps + job.x.taps)
                                    : double(job.kernels) * double(job.y.taps) * double(job.x.taps);
     if (double(PyArray_SIZE(taps)) != needed) return wrong("the number of taps is another");
+
+    if (spectral) {
+        PyArrayObject* given = reinterpret_cast<PyArrayObject*>(spectra);
+        Type type;
+        if (!PyArray_Check(spectra) || !PyArray_ISCARRAY_RO(given) || !type_of(given, type) || type != job.summed ||
+            !is_float(type) || job.rank || !is_side(job.tile_y, job.y) || !is_side(job.tile_x, job.x) ||
+            double(PyArray_SIZE(given)) != 2.0 * double(job.kernels) * double(job.tile_y) * double(job.tile_x))
+            return wrong("the spectra are not those of the taps");
+        job.spectra = PyArray_DATA(given);
+    }
 
     Planes planes;
     for (int axis = 0; axis < rank - 2; ++axis) {
@@ -204,19 +235,50 @@ PyObject* run(PyObject*, PyObject* args) {
     job.answer_row = PyArray_STRIDE(answer, rank - 1);
     job.answer_column = PyArray_STRIDE(answer, rank);
     job.taps = PyArray_DATA(taps);
-    if (PyArray_SIZE(answer) == 0 || PyArray_SIZE(image) == 0) Py_RETURN_NONE;
+    if (PyArray_SIZE(answer) == 0 || PyArray_SIZE(image) == 0) Py_RETURN_TRUE;
 
     bool finished = false, out_of_memory = false;
+    std::atomic<bool> finite{true};
+    const Level& level = levels()[std::size_t(level_in_use)];
     Py_BEGIN_ALLOW_THREADS
     try {
-        finished = compute(job, planes, threads, levels()[level_in_use].band);
+        finished = spectral ? compute_tiles(job, planes, threads, level, finite) : compute(job, planes, threads, level);
     } catch (const std::bad_alloc&) {
         out_of_memory = true;
     }
     Py_END_ALLOW_THREADS
     if (out_of_memory) return PyErr_NoMemory();
     if (!finished) return nullptr;  // interrupted: the signal's exception is set
-    Py_RETURN_NONE;
+    return PyBool_FromLong(finite);
+}
+
+// spectrum(taps (N, kh, kw), dilation y, dilation x, tile_y, tile_x): the spectra that `run` takes.
+PyObject* spectrum(PyObject*, PyObject* args) {
+    PyArrayObject* taps;
+    Job job{};
+    if (!PyArg_ParseTuple(args, "O&nnnn", read_array, &taps, &job.y.dilation, &job.x.dilation, &job.tile_y, &job.tile_x))
+        return nullptr;
+    if (PyArray_NDIM(taps) != 3 || !PyArray_ISCARRAY_RO(taps) || !type_of(taps, job.summed) ||
+        (job.summed != Type::float32 && job.summed != Type::float64) || PyArray_SIZE(taps) == 0)
+        return wrong("the taps must be floats of shape (N, kh, kw)");
+    job.kernels = PyArray_DIM(taps, 0);
+    job.y.pixels = job.x.pixels = 1 << 14;
+    job.y.taps = PyArray_DIM(taps, 1);
+    job.x.taps = PyArray_DIM(taps, 2);
+    for (const Axis* axis : {&job.y, &job.x})
+        if (const char* problem = problem_of(*axis)) return wrong(problem);
+    if (!is_side(job.tile_y, job.y) || !is_side(job.tile_x, job.x)) return wrong("no such tiles");
+    job.taps = PyArray_DATA(taps);
+    npy_intp shape[] = {job.kernels, 2, job.tile_x, job.tile_y};
+    PyObject* made = PyArray_SimpleNew(4, shape, number_of(job.summed));
+    if (!made) return nullptr;
+    try {
+        levels()[std::size_t(level_in_use)].spectrum(job, PyArray_DATA(reinterpret_cast<PyArrayObject*>(made)));
+    } catch (const std::bad_alloc&) {
+        Py_DECREF(made);
+        return PyErr_NoMemory();
+    }
+    return made;
 }
 
 
@@ -418,7 +480,8 @@ PyObject* use_level(PyObject*, PyObject* arg) {
 }
 
 PyMethodDef methods[] = {
-    {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, threads)"},
+    {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, threads, tile_y, tile_x, spectra)"},
+    {"spectrum", spectrum, METH_VARARGS, "spectrum(taps, dilation_y, dilation_x, tile_y, tile_x)"},
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
      "quick(image, kernel, padding, stride, dilation, boundary, flip), or None"},
     {"levels", level_names, METH_NOARGS, "The levels of vector instructions that this machine can run, the best first."},

@@ -1,6 +1,7 @@
 // The innermost loops: a tile of R rows of answers and V vectors of columns is summed in registers.
 #pragma once
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "job.hpp"
@@ -14,7 +15,7 @@ template <class T> struct Vector {
 
 // Rows of R answers at a time, V vectors wide: as many sums as there are registers for.
 constexpr int ROWS = 4;
-constexpr int VECTORS = FALTUNG_BYTES == 64 ? 4 : 2;
+constexpr int VECTORS = 2;
 
 // What the tiles of one band have in common. The rows are listed by position: answer row r reads rows[r * stride +
 // m * dilation] for tap m, in each of the `components`, `span` rows apart.
@@ -25,19 +26,27 @@ template <class T> struct Reading {
     Size components, span, height, width, stride, dilation;
 };
 
+// Adds the products of one row of taps to the sums of the answers A .. B-1. Floats are summed row by row: the many
+// products of a row are added to one another before they meet the large sum of all, which rounds less.
 template <int A, int B, int V, class T>
 inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&sums)[ROWS][V], const T* row,
                                                    const Size* offsets, const T* taps, Size width) {
     using Vec = typename Vector<T>::type;
+    constexpr bool apart = std::is_floating_point<T>::value;
+    Vec line[ROWS][V] = {};
+    Vec(&to)[ROWS][V] = apart ? line : sums;
     for (Size n = 0; n < width; ++n) {
         Vec pixels[V];
         for (int v = 0; v < V; ++v) std::memcpy(&pixels[v], row + offsets[n] + v * Vector<T>::width, sizeof(Vec));
 #pragma GCC unroll 4
         for (int r = A; r < B; ++r) {
             const Vec tap = taps[n - r * width] - Vec{};
-            for (int v = 0; v < V; ++v) sums[r][v] += tap * pixels[v];
+            for (int v = 0; v < V; ++v) to[r][v] += tap * pixels[v];
         }
     }
+    if constexpr (apart)
+        for (int r = A; r < B; ++r)
+            for (int v = 0; v < V; ++v) sums[r][v] += line[r][v];
 }
 
 template <int FROM, int TO, class F> inline __attribute__((always_inline)) void repeat(F&& body) {
@@ -84,17 +93,19 @@ inline __attribute__((always_inline)) void apart(const Reading<T>& reading, Size
         const T* const* rows = reading.rows + c * reading.span;
         for (Size m = 0; m < reading.height; ++m) {
             const T* taps = reading.taps + (c * reading.height + m) * reading.width;
-            for (Size n = 0; n < reading.width; ++n) {
-                const Vec tap = taps[n] - Vec{};
 #pragma GCC unroll 4
-                for (int r = 0; r < R; ++r) {
-                    const T* row = rows[r * reading.stride + m * reading.dilation] + x + reading.offsets[n];
+            for (int r = 0; r < R; ++r) {
+                const T* row = rows[r * reading.stride + m * reading.dilation] + x;
+                Vec line[V] = {};
+                for (Size n = 0; n < reading.width; ++n) {
+                    const Vec tap = taps[n] - Vec{};
                     for (int v = 0; v < V; ++v) {
                         Vec pixels;
-                        std::memcpy(&pixels, row + v * Vector<T>::width, sizeof(Vec));
-                        sums[r][v] += tap * pixels;
+                        std::memcpy(&pixels, row + reading.offsets[n] + v * Vector<T>::width, sizeof(Vec));
+                        line[v] += tap * pixels;
                     }
                 }
+                for (int v = 0; v < V; ++v) sums[r][v] += line[v];
             }
         }
     }

@@ -80,7 +80,8 @@ class _Settled:
     bank: NDArray[Any]
     plan: planner.Plan | None
     """None where there is one way alone."""
-    spectra: dict[str, Any]
+    known: dict[str, Any]
+    """What has been computed from the bank, such as its spectra."""
 
 
 def _on_arrays(
@@ -159,10 +160,17 @@ def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out:
     """Write the answers (..., N, H', W') in a way."""
     y, x, bank, plan = settled.y, settled.x, settled.bank, settled.plan
     if plan is not None and method == "fft":
-        _spectral.correlate(
-            image, bank, y, x, boundary, layer, plan.working, plan.threads, out, settled.spectra,
-            lambda plane: _run(settled, image[plane], boundary, layer, out[plane], "direct"),
-        )  # fmt: skip
+        if plan.core == "native":
+            taps = bank.astype(plan.working)
+            spectra = settled.known.setdefault("spectra", None) or _native.spectra_of(taps, y, x, *plan.sides)
+            settled.known["spectra"] = spectra
+            if not _native.correlate(image, taps, y, x, boundary, 0, plan.threads, out, spectra):
+                _run(settled, image, boundary, layer, out, "direct")
+        else:
+            _spectral.correlate(
+                image, bank, y, x, boundary, layer, plan.working, plan.sides, plan.threads, out, settled.known,
+                lambda plane: _run(settled, image[plane], boundary, layer, out[plane], "direct"),
+            )  # fmt: skip
     elif plan is not None and plan.core == "native":
         if method == "direct":
             _native.correlate(image, bank, y, x, boundary, 0, plan.threads, out)

@@ -1,6 +1,7 @@
 """The compiled core, where the package was built with one: the same sums, in registers and on threads."""
 
 import os
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -59,11 +60,32 @@ def correlate(
     rank: int,
     threads: int,
     out: NDArray[Any],
-) -> None:
-    """Write the answers of a bank (N, kh, kw), or of a sum of `rank` separable kernels, to `out` (..., N, H', W')."""
+    spectra: "Spectra | None" = None,
+) -> bool:
+    """Write the answers of a bank (N, kh, kw), or of a sum of `rank` separable kernels, to `out` (..., N, H', W').
+
+    With spectra of the bank, transforms of their dtype are used; then False says that some answers are not finite.
+    """
     assert core is not None
     axes = [
         (axis.pixels, axis.answers, axis.window.kernel, axis.window.stride, axis.window.dilation, axis.window.before)
         for axis in (y, x)
     ]
-    core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, threads)
+    sides, content = ((spectra.tile_y, spectra.tile_x), spectra.content) if spectra else ((0, 0), None)
+    finite: bool = core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, threads, *sides, content)
+    return finite
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """The spectra of a bank, for tiles of some size."""
+
+    tile_y: int
+    tile_x: int
+    content: NDArray[Any]
+
+
+def spectra_of(bank: NDArray[Any], y: _geometry.Axis, x: _geometry.Axis, tile_y: int, tile_x: int) -> Spectra:
+    """Return the spectra of a bank (N, kh, kw) of floats, for tiles whose sides are powers of two."""
+    assert core is not None
+    return Spectra(tile_y, tile_x, core.spectrum(bank, y.window.dilation, x.window.dilation, tile_y, tile_x))

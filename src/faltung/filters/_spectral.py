@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from faltung.boundary import index_map
 from faltung.filters import _geometry
 
-def tile_side(extent: int, answers: int) -> int:
-    """Return the side of tiles that costs least along an axis, for taps that span `extent` places."""
-    from scipy.fft import next_fast_len
-
-    whole = next_fast_len(answers + extent - 1, real=True)
-    sides = (side for side in (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024) if side >= 2 * extent)
-    best = min(sides, key=lambda side: _cost(side, extent, answers), default=whole)
-    return min(best, whole)
+SIDES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+"""Sides of tiles: powers of two, which transform fastest."""
 
 
-def _cost(side: int, extent: int, answers: int) -> float:
-    return -(-answers // (side - extent + 1)) * side * float(np.log2(side) + 2)
+def tile_side(axis: _geometry.Axis) -> int | None:
+    """Return the side of tiles that costs least along an axis; None where the taps span more than any has room for."""
+    places = axis.window.stride * (axis.answers - 1) + 1
+
+    def cost(side: int) -> float:
+        return -(-places // (side - axis.window.extent + 1)) * side * (side.bit_length() + 4)
+
+    return min((side for side in SIDES if side >= axis.window.extent), key=cost, default=None)
 
 
 def correlate(
@@ -36,6 +36,7 @@ def correlate(
     boundary: str,
     layer: str,
     working: str,
+    sides: tuple[int, int],
     threads: int,
     out: NDArray[Any],
     known: dict[str, Any],
@@ -43,13 +44,13 @@ def correlate(
 ) -> None:
     """Write the answers of a bank (N, kh, kw) on planes (..., H, W) to `out` (..., N, H', W').
 
-    `working` is the dtype of the transforms. A plane with answers that are not finite, because a tile held NaN,
+    `working` is the dtype of the transforms, `sides` are those of the tiles. A plane with answers that are not finite, because a tile held NaN,
     infinity or numbers too large, is given to `direct`: so NaN goes where it is read and nowhere else. What follows
     from the bank and the axes alone is put into `known`, for the next picture.
     """
     if not known:
-        known.update(_prepared(bank, y, x, boundary, layer, working, threads))
-    (ty, tx), spectrum, rows, columns = known["sides"], known["spectrum"], known["rows"], known["columns"]
+        known.update(_prepared(bank, y, x, boundary, layer, working, sides, threads))
+    (ty, tx), spectrum, rows, columns = sides, known["spectrum"], known["rows"], known["columns"]
     step_y, step_x = ty - y.window.extent + 1, tx - x.window.extent + 1
     tiles = -(-(x.window.stride * (x.answers - 1) + 1) // step_x)
     strip = np.zeros((ty, tiles * step_x + x.window.extent - 1), dtype=working)
@@ -65,20 +66,26 @@ def correlate(
 
 
 def _prepared(
-    bank: NDArray[Any], y: _geometry.Axis, x: _geometry.Axis, boundary: str, layer: str, working: str, threads: int
+    bank: NDArray[Any],
+    y: _geometry.Axis,
+    x: _geometry.Axis,
+    boundary: str,
+    layer: str,
+    working: str,
+    sides: tuple[int, int],
+    threads: int,
 ) -> dict[str, Any]:
-    """Return the sides of tiles, the spectrum of the bank, and the pixels that padded rows and columns copy, or -1."""
+    """Return the spectrum of the bank, and the pixels that padded rows and columns copy, or -1."""
     from scipy import fft
 
-    ty, tx = (tile_side(axis.window.extent, axis.window.stride * (axis.answers - 1) + 1) for axis in (y, x))
-    spread = np.zeros((len(bank), ty, tx), dtype=working)
+    spread = np.zeros((len(bank), *sides), dtype=working)
     spread[:, : y.window.extent : y.window.dilation, : x.window.extent : x.window.dilation] = bank
     sources = (
         index_map(a.pixels, a.window.before, a.window.after, boundary, axis=a.name, layer=layer) for a in (y, x)
     )
     rows, columns = (np.array([-1 if place is None else place for place in places]) for places in sources)
     spectrum = fft.rfft2(spread, workers=threads).conj()
-    return {"sides": (ty, tx), "spectrum": spectrum, "rows": rows, "columns": columns}
+    return {"spectrum": spectrum, "rows": rows, "columns": columns}
 
 
 def _band(

@@ -55,6 +55,8 @@ class Plan:
     factors: tuple[_decompose.Factors, ...] = ()
     working: str = ""
     """The dtype of the transforms."""
+    sides: tuple[int, ...] = ()
+    """The sides of their tiles."""
 
     def joined(self) -> list[NDArray[Any]]:
         """Return the factors of each kernel as the native core takes them: rows, then columns."""
@@ -139,15 +141,15 @@ def choose(
         else:
             rank = sum(len(rows) for _, rows in factors)
             seconds["separable"] = answers * (rank * (kh + kw) * per.pass_ + kernels * per.answer)
-    working = _working(taps, pixels, largest, y, x)
+    sides = tuple(side for axis in (y, x) if (side := _spectral.tile_side(axis)))
+    working = _working(taps, pixels, largest, sides, asked=method == "fft") if len(sides) == 2 else ""
     if working:
-        side_y, side_x = (_spectral.tile_side(a.window.extent, a.window.stride * (a.answers - 1) + 1) for a in (y, x))
         tiles = planes
-        for axis, side in ((y, side_y), (x, side_x)):
+        for axis, side in zip((y, x), sides, strict=True):
             tiles *= -(-(axis.window.stride * (axis.answers - 1) + 1) // (side - axis.window.extent + 1))
-        point = side_y * side_x * np.log2(side_y * side_x) * (_FFT[working])
-        seconds["fft"] = _FFT_START + (tiles * (kernels + 1) + kernels) * point
-    return _chosen(method, seconds, core, thread_count(threads), factors, working, taps, layer)
+        point = sides[0] * sides[1] * np.log2(sides[0] * sides[1]) * _FFT[core][working]
+        seconds["fft"] = _FFT_START[core] + (tiles * (kernels + 1) + kernels) * point / 2
+    return _chosen(method, seconds, core, thread_count(threads), factors, working, sides, taps, layer)
 
 
 def _chosen(
@@ -157,6 +159,7 @@ def _chosen(
     threads: int,
     factors: tuple[_decompose.Factors, ...],
     working: str,
+    sides: tuple[int, ...],
     taps: NDArray[Any],
     layer: str,
 ) -> Plan:
@@ -173,10 +176,10 @@ def _chosen(
     }[best]
     if method != "auto":
         reason = "asked for"
-    return Plan(best, reason, seconds, core, threads, factors if best == "separable" else (), working)
+    return Plan(best, reason, seconds, core, threads, factors if best == "separable" else (), working, sides)
 
 
-def _working(taps: NDArray[Any], pixels: str, largest: float, y: _geometry.Axis, x: _geometry.Axis) -> str:
+def _working(taps: NDArray[Any], pixels: str, largest: float, sides: tuple[int, ...], *, asked: bool) -> str:
     """Return the dtype of transforms whose error is below that of a direct sum; empty where there is none.
 
     The error of a product of spectra of N points is at most about 5 log2(N) u |x| |k|, with Euclidean norms over a
@@ -186,7 +189,6 @@ def _working(taps: NDArray[Any], pixels: str, largest: float, y: _geometry.Axis,
     """
     if taps.dtype.kind not in "if":
         return ""
-    sides = [_spectral.tile_side(a.window.extent, a.window.stride * (a.answers - 1) + 1) for a in (y, x)]
     points = sides[0] * sides[1]
     kernels = taps.reshape(len(taps), -1).astype(np.float64)
     lengths = np.sqrt((kernels**2).sum(1))
@@ -199,7 +201,7 @@ def _working(taps: NDArray[Any], pixels: str, largest: float, y: _geometry.Axis,
         single = growth * lengths <= kernels.shape[1] * np.abs(kernels).sum(1)
         return "float32" if single.all() else "float64"
     double = growth * lengths <= kernels.shape[1] * np.abs(kernels).sum(1)
-    return "float64" if double.all() else ""
+    return "float64" if asked or double.all() else ""
 
 
 @dataclass(frozen=True)
@@ -227,9 +229,9 @@ _COSTS = {
         "float64": _Costs(1.4e-9, 1.4e-9, 2e-9),
     },
 }
-_FFT = {"float32": 0.5e-9, "float64": 0.75e-9}
-"""Seconds for a transform, per point and binary logarithm of the points."""
-_FFT_START = 3e-4
+_FFT = {"native": {"float32": 0.17e-9, "float64": 0.28e-9}, "numpy": {"float32": 0.9e-9, "float64": 1.4e-9}}
+"""Seconds for a tile, there and back, per point and binary logarithm of the points."""
+_FFT_START = {"native": 1e-5, "numpy": 3e-4}
 _WORTH_LOOKING = 5e-5
 """Seconds of direct sums that are worth looking at the kernel's rank for."""
 
