@@ -80,9 +80,13 @@ def cells() -> Iterator[Cell]:
         yield Cell(f"{size}² Sobel uint8", picture(size, size, dtype="uint8"), sobel.astype("int16"))
         for k in (11, 31, 101):
             if k < size:
-                yield Cell(f"{size}² Gaussian {k} float32", picture(size, size, dtype="float32"), gaussian(k).astype("float32"))
+                yield Cell(
+                    f"{size}² Gaussian {k} float32", picture(size, size, dtype="float32"), gaussian(k).astype("float32")
+                )
     for n, k in ((3, 5), (16, 5), (64, 7)):
-        yield Cell(f"512² bank of {n} {k}x{k} float32", picture(512, 512, dtype="float32"), kernel(n, k, k, dtype="float32"))
+        yield Cell(
+            f"512² bank of {n} {k}x{k} float32", picture(512, 512, dtype="float32"), kernel(n, k, k, dtype="float32")
+        )
     yield Cell("1000 x 28² 5x5 float32", picture(1000, 28, 28, dtype="float32"), kernel(5, 5, dtype="float32"))
     yield Cell("3 x 1024² 5x5 float32", picture(3, 1024, 1024, dtype="float32"), kernel(5, 5, dtype="float32"))
     yield Cell("512² 5x5 float32 valid", picture(512, 512, dtype="float32"), kernel(5, 5, dtype="float32"), "valid")
@@ -105,15 +109,23 @@ def peers(cell: Cell) -> Iterator[tuple[str, Callable[[], Any]]]:
     half = bank.shape[-1] // 2
     if cv2 is not None and padding == "same":
         depth = {"float32": cv2.CV_32F, "float64": cv2.CV_64F, "uint8": cv2.CV_16S}[image.dtype.name]
-        taps = [np.ascontiguousarray(each, dtype=np.float32 if image.dtype != np.float64 else np.float64) for each in bank]
+        taps = [
+            np.ascontiguousarray(each, dtype=np.float32 if image.dtype != np.float64 else np.float64) for each in bank
+        ]
         planes = image if image.ndim == 3 else image[None]
-        yield "cv2.filter2D", lambda: [[cv2.filter2D(p, depth, t, borderType=cv2.BORDER_CONSTANT) for t in taps] for p in planes]
+        yield (
+            "cv2.filter2D",
+            lambda: [[cv2.filter2D(p, depth, t, borderType=cv2.BORDER_CONSTANT) for t in taps] for p in planes],
+        )
         values = np.linalg.svd(bank[0].astype(float))
         if len(bank) == 1 and values[1][1:].sum() < 1e-6 * values[1][0]:
             up, along = values[0][:, 0] * values[1][0], values[2][0]
             scale = 1.0 if image.dtype.kind == "f" else along[np.abs(along) > 1e-9].min()
             up, along = (up * scale).astype(np.float32), (along / scale).astype(np.float32)
-            yield "cv2.sepFilter2D", lambda: [cv2.sepFilter2D(p, depth, along, up, borderType=cv2.BORDER_CONSTANT) for p in planes]
+            yield (
+                "cv2.sepFilter2D",
+                lambda: [cv2.sepFilter2D(p, depth, along, up, borderType=cv2.BORDER_CONSTANT) for p in planes],
+            )
     if work * 4 < 2e10:
         dtype = torch.float64 if image.dtype == np.float64 else torch.float32
         x = torch.from_numpy(np.ascontiguousarray(image)).to(dtype).reshape(-1, 1, *image.shape[-2:])
@@ -168,7 +180,9 @@ def measured(cell: Cell, budget: float) -> dict[str, tuple[float, float]]:
                 way()
             taken[name].append(((time.process_time() - cpu) / calls[name], (time.perf_counter() - wall) / calls[name]))
         rounds += 1
-    return {name: tuple(statistics.median(column) for column in zip(*times, strict=True)) for name, times in taken.items()}
+    return {
+        name: tuple(statistics.median(column) for column in zip(*times, strict=True)) for name, times in taken.items()
+    }
 
 
 def main(threads: int = 1, only: str = "", budget: float = 1.0, plot: str = "") -> None:
@@ -185,12 +199,17 @@ def main(threads: int = 1, only: str = "", budget: float = 1.0, plot: str = "") 
         best = min(times, key=lambda name: times[name][1])
         scipys = times.get("scipy.signal", (math.nan, math.nan))[1]
         rows.append((cell.name, ours[1], best, times[best][1], times[best][1] / ours[1], scipys / ours[1], ours[0]))
-        print(f"{cell.name:32} {1e3 * ours[1]:10.4f} ms  {best:20} {1e3 * times[best][1]:10.4f} ms  x{rows[-1][4]:.2f}", flush=True)
+        print(
+            f"{cell.name:32} {1e3 * ours[1]:10.4f} ms  {best:20} {1e3 * times[best][1]:10.4f} ms  x{rows[-1][4]:.2f}",
+            flush=True,
+        )
     table = Table(title=f"threads: {threads}; losing cells first")
     for heading in ("cell", "faltung ms", "cpu ms", "best peer", "its ms", "ratio", "over scipy.signal"):
         table.add_column(heading, justify="left" if heading in ("cell", "best peer") else "right")
     for name, ours, best, theirs, ratio, over, cpu in sorted(rows, key=lambda row: row[4]):
-        table.add_row(name, f"{1e3 * ours:.4f}", f"{1e3 * cpu:.4f}", best, f"{1e3 * theirs:.4f}", f"{ratio:.2f}", f"{over:.1f}")
+        table.add_row(
+            name, f"{1e3 * ours:.4f}", f"{1e3 * cpu:.4f}", best, f"{1e3 * theirs:.4f}", f"{ratio:.2f}", f"{over:.1f}"
+        )
     Console(width=130).print(table)
     ratios, overs = [row[4] for row in rows], [row[5] for row in rows if not math.isnan(row[5])]
     print(f"geometric mean over the best peer: {statistics.geometric_mean(ratios):.2f}")

@@ -61,7 +61,10 @@ def test_separable_kernels_of_integers(call: Any, seed: int) -> None:
     """Kernels of low rank are found, and their sums are exact even where those of one factor would overflow."""
     shape, kernel_shape, how = call
     random = np.random.default_rng(seed)
-    column, row = random.integers(-300, 300, (*kernel_shape[:-1], 1)), random.integers(-300, 300, (*kernel_shape[:-2], 1, kernel_shape[-1]))
+    column, row = (
+        random.integers(-300, 300, (*kernel_shape[:-1], 1)),
+        random.integers(-300, 300, (*kernel_shape[:-2], 1, kernel_shape[-1])),
+    )
     image, kernel = whole(random, shape, "uint8"), column * row
     exact = correlate(image.astype(object), kernel.astype(object), **how)
     assert (correlate(image, kernel, method="separable", **how).astype(object) == exact).all()
@@ -135,7 +138,11 @@ def test_memory_of_any_layout(method: str) -> None:
         np.frombuffer(b"x" + picture.tobytes(), np.uint8)[1:].view(np.float32).reshape(picture.shape),
     ):
         assert np.allclose(correlate(image, kernel, padding="same", method=method), right, rtol=0, atol=1e-3)
-    for out in (np.empty((50, 40), np.float32).T, np.empty((40, 50, 2), np.float32)[..., 1], np.empty((40, 50), np.float32)[::-1]):
+    for out in (
+        np.empty((50, 40), np.float32).T,
+        np.empty((40, 50, 2), np.float32)[..., 1],
+        np.empty((40, 50), np.float32)[::-1],
+    ):
         assert correlate(picture, kernel, padding="same", method=method, out=out) is out
         assert np.allclose(out, right, rtol=0, atol=1e-3)
     itself = picture.copy()
@@ -193,7 +200,10 @@ def test_every_level_of_vector_instructions(dtype: str) -> None:
     finally:
         _native.core.use_level(levels[0])
     exact = dtype == "uint8"
-    assert all((answer == answers[0]).all() if exact else np.allclose(answer, answers[0], rtol=1e-5, atol=1e-2) for answer in answers)
+    assert all(
+        (answer == answers[0]).all() if exact else np.allclose(answer, answers[0], rtol=1e-5, atol=1e-2)
+        for answer in answers
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ def apply(
     with np.errstate(all="ignore"):
         try:
             if not any(_arrays.is_tensor(array) or array.dtype.kind in "cO" for array in (image, kernel)):
-                return _on_arrays(image, kernel, (padding, stride, dilation, boundary, flip, layer), method, threads, out)
+                return _on_arrays(
+                    image, kernel, (padding, stride, dilation, boundary, flip, layer), method, threads, out
+                )
             if method != "auto" or out is not None:
                 raise FaltungError(f"{layer}: method and out are for arrays of real numbers")
             y, x = _geometry.axes(
@@ -150,7 +152,12 @@ def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], la
     """Return where the answers go: the array that the user gave if the image is not in it, or a new one."""
     if out is None:
         return np.empty(shape, dtype=answer)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != np.dtype(answer) or not out.flags.writeable:
+    if (
+        not isinstance(out, np.ndarray)
+        or out.shape != shape
+        or out.dtype != np.dtype(answer)
+        or not out.flags.writeable
+    ):
         got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise FaltungError(f"{layer}: out must be a writeable array of {answer} and shape {shape}, got {got}")
     return np.empty(shape, dtype=answer) if np.may_share_memory(out, image) else out
@@ -175,7 +182,9 @@ def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out:
         if method == "direct":
             _native.correlate(image, bank, y, x, boundary, 0, plan.threads, out)
         for n, taps in enumerate(plan.joined() if method == "separable" else ()):
-            _native.correlate(image, taps, y, x, boundary, len(plan.factors[n][0]), plan.threads, out[..., n : n + 1, :, :])
+            _native.correlate(
+                image, taps, y, x, boundary, len(plan.factors[n][0]), plan.threads, out[..., n : n + 1, :, :]
+            )
     else:
         wide = image.astype(settled.summed, copy=False)
         if method == "direct":

@@ -25,6 +25,7 @@ def _found() -> ModuleType | None:
 core = _found()
 """The module of the compiled loops; None where there is none, or where FALTUNG_CORE=numpy is set."""
 
+
 def _decline(*_: Any) -> None:
     return None
 

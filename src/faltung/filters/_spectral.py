@@ -80,9 +80,7 @@ def _prepared(
 
     spread = np.zeros((len(bank), *sides), dtype=working)
     spread[:, : y.window.extent : y.window.dilation, : x.window.extent : x.window.dilation] = bank
-    sources = (
-        index_map(a.pixels, a.window.before, a.window.after, boundary, axis=a.name, layer=layer) for a in (y, x)
-    )
+    sources = (index_map(a.pixels, a.window.before, a.window.after, boundary, axis=a.name, layer=layer) for a in (y, x))
     rows, columns = (np.array([-1 if place is None else place for place in places]) for places in sources)
     spectrum = fft.rfft2(spread, workers=threads).conj()
     return {"spectrum": spectrum, "rows": rows, "columns": columns}

@@ -63,7 +63,9 @@ class Plan:
         return [np.concatenate([rows.ravel(), columns.ravel()]) for columns, rows in self.factors]
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name} {1e3 * took:.3g} ms" for name, took in sorted(self.seconds.items(), key=lambda e: e[1]))
+        told = ", ".join(
+            f"{name} {1e3 * took:.3g} ms" for name, took in sorted(self.seconds.items(), key=lambda e: e[1])
+        )
         return f"{self.method}: {self.reason} (expected: {told}; {self.core} core, threads: {self.threads})"
 
 
@@ -75,7 +77,9 @@ def thread_count(threads: int | None) -> int:
     FaltungError
         If the number is not a whole number of at least 1.
     """
-    said, given = ("threads", threads) if threads is not None else ("FALTUNG_THREADS", os.environ.get("FALTUNG_THREADS"))
+    said, given = (
+        ("threads", threads) if threads is not None else ("FALTUNG_THREADS", os.environ.get("FALTUNG_THREADS"))
+    )
     if given is None:
         return _processors()
     try:
@@ -165,7 +169,11 @@ def _chosen(
 ) -> Plan:
     best = min(seconds, key=lambda name: seconds[name]) if method == "auto" else method
     if best not in seconds:
-        why = "the kernel is not a sum of separable ones" if best == "separable" else "rounding could not be kept within bounds"
+        why = (
+            "the kernel is not a sum of separable ones"
+            if best == "separable"
+            else "rounding could not be kept within bounds"
+        )
         raise FaltungError(f"{layer}: method {best!r} cannot be used here: {why}")
     _, kh, kw = taps.shape
     rank = max((len(rows) for _, rows in factors), default=0)
