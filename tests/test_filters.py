@@ -14,8 +14,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import faltung.filters._shifts
 import faltung.filters._geometry
+import faltung.filters._shifts
 from faltung.errors import FaltungError
 from faltung.filters import convolve, correlate
 

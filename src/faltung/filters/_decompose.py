@@ -60,7 +60,8 @@ def _of_integers(kernel: NDArray[Any], summed: str, most: int) -> Factors | None
 def _wrapped(numbers: NDArray[Any], summed: str) -> NDArray[Any]:
     """Return integers as they are modulo the range of a dtype; sums in it wrap as well."""
     bits = 8 * np.dtype(summed).itemsize
-    return ((numbers + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)).astype(summed)
+    wrapped: NDArray[Any] = ((numbers + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)).astype(summed)
+    return wrapped
 
 
 def lattice_basis(rows: list[list[int]]) -> list[list[int]]:

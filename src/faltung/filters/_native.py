@@ -6,7 +6,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from faltung.boundary import BOUNDARIES

@@ -44,9 +44,9 @@ def correlate(
 ) -> None:
     """Write the answers of a bank (N, kh, kw) on planes (..., H, W) to `out` (..., N, H', W').
 
-    `working` is the dtype of the transforms, `sides` are those of the tiles. A plane with answers that are not finite, because a tile held NaN,
-    infinity or numbers too large, is given to `direct`: so NaN goes where it is read and nowhere else. What follows
-    from the bank and the axes alone is put into `known`, for the next picture.
+    `working` is the dtype of the transforms, `sides` are those of the tiles. A plane with answers that are not
+    finite, because a tile held NaN, infinity or numbers too large, is given to `direct`: so NaN goes where it is
+    read and nowhere else. What follows from the bank and the axes alone is put into `known`, for the next picture.
     """
     if not known:
         known.update(_prepared(bank, y, x, boundary, layer, working, sides, threads))
@@ -137,9 +137,7 @@ def _fill(strip: NDArray[Any], plane: NDArray[Any], rows: NDArray[Any], columns:
     inside = np.flatnonzero(columns >= 0)
     held = rows >= 0
     before = int(inside[0]) if inside.size else 0
-    for at, (row, real) in enumerate(zip(rows.tolist(), held.tolist(), strict=True)):
-        if not real:
-            strip[at] = 0
+    strip[np.flatnonzero(~held)] = 0
     filled = np.flatnonzero(held)
     run = columns[before : before + plane.shape[1]]
     straight = run.size == plane.shape[1] and run[0] == 0 and bool((np.diff(run) == 1).all())
