@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -282,10 +283,11 @@ PyObject* spectrum(PyObject*, PyObject* args) {
 }
 
 
-// Quick calls: what a small picture costs is looking at the arguments. `quick` does the common ones from end to end
-// and declines the rest (None), which then take the way that also explains what is wrong.
+// Quick calls: what a small picture costs is looking at the arguments. `quick` does those from end to end where direct
+// sums are surely best, and declines the rest (None), which then take the way that also explains what is wrong.
 
-constexpr double QUICK = 6e5;  // multiplications
+constexpr long QUICK_WORK = 600000;  // multiplications that no other way is worth looking for
+constexpr long QUICK_TAPS = 25;      // no other way is better, whatever the picture's size
 
 template <class T, class To> void read_taps(PyArrayObject* kernel, bool flip, std::vector<To>& taps) {
     const Size kh = PyArray_DIM(kernel, 0), kw = PyArray_DIM(kernel, 1);
@@ -387,9 +389,22 @@ template <class To, class From> std::vector<char> rounded(const std::vector<From
     return bytes_of(std::vector<To>(taps.begin(), taps.end()));
 }
 
-// quick(image, kernel, padding, stride, dilation, boundary, flip)
+// How many threads are asked for by the call, the environment or the machine; 0 where that is not a plain number.
+int read_threads(PyObject* object) {
+    Size given;
+    if (object != Py_None) return read_whole(object, 1, given) ? int(given) : 0;
+    const char* said = std::getenv("FALTUNG_THREADS");
+    if (said) {
+        char* end;
+        const long number = std::strtol(said, &end, 10);
+        return *said && !*end && number > 0 && number < (1 << 20) ? int(number) : 0;
+    }
+    return processors();
+}
+
+// quick(image, kernel, padding, stride, dilation, boundary, flip, threads)
 PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 7) return wrong("quick takes 7 arguments");
+    if (count != 8) return wrong("quick takes 8 arguments");
     if (!PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
     PyArrayObject* image = reinterpret_cast<PyArrayObject*>(args[0]);
     PyArrayObject* kernel = reinterpret_cast<PyArrayObject*>(args[1]);
@@ -397,8 +412,7 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Type tap;
     Size stride, dilation;
     if (PyArray_NDIM(image) != 2 || PyArray_NDIM(kernel) != 2 || !PyArray_SIZE(image) || !PyArray_SIZE(kernel) ||
-        double(PyArray_SIZE(image)) * double(PyArray_SIZE(kernel)) > QUICK || PyArray_ISBYTESWAPPED(image) ||
-        PyArray_ISBYTESWAPPED(kernel) || !type_of(image, job.pixel) || !type_of(kernel, tap) ||
+        PyArray_ISBYTESWAPPED(image) || PyArray_ISBYTESWAPPED(kernel) || !type_of(image, job.pixel) || !type_of(kernel, tap) ||
         !read_whole(args[3], 1, stride) || !read_whole(args[4], 1, dilation))
         Py_RETURN_NONE;
     const char* names[] = {"zero", "reflect", "replicate", "circular"};
@@ -408,8 +422,11 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
     const bool flip = args[6] == Py_True;
     if (!read_window(job.y, PyArray_DIM(image, 0), PyArray_DIM(kernel, 0), args[2], stride, dilation, flip) ||
-        !read_window(job.x, PyArray_DIM(image, 1), PyArray_DIM(kernel, 1), args[2], stride, dilation, flip) ||
-        double(job.y.answers) * double(job.x.answers) * double(PyArray_SIZE(kernel)) > 4 * QUICK)
+        !read_window(job.x, PyArray_DIM(image, 1), PyArray_DIM(kernel, 1), args[2], stride, dilation, flip))
+        Py_RETURN_NONE;
+    const bool small = double(job.y.answers) * double(job.x.answers) * double(PyArray_SIZE(kernel)) <= QUICK_WORK;
+    const int threads = small && args[7] == Py_None ? 1 : read_threads(args[7]);
+    if (threads == 0 || (!small && (PyArray_SIZE(kernel) > QUICK_TAPS || problem_of(job.y) || problem_of(job.x))))
         Py_RETURN_NONE;
 
     std::vector<char> taps;
@@ -440,8 +457,12 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     npy_intp shape[] = {job.y.answers, job.x.answers};
     PyObject* made = PyArray_SimpleNew(2, shape, number_of(job.result));
-    if (!made) return nullptr;
+    if (!made) {  // out of memory, which the other way tells
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
     PyArrayObject* answer = reinterpret_cast<PyArrayObject*>(made);
+    job.kernels = 1;
     job.image = PyArray_BYTES(image);
     job.image_row = PyArray_STRIDE(image, 0);
     job.image_column = PyArray_STRIDE(image, 1);
@@ -449,14 +470,22 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     job.answer_row = PyArray_STRIDE(answer, 0);
     job.answer_column = PyArray_STRIDE(answer, 1);
     job.taps = taps.data();
+    const Level& level = levels()[std::size_t(level_in_use)];
+    bool finished = true, out_of_memory = false;
+    PyThreadState* released = small ? nullptr : PyEval_SaveThread();
     try {
-        levels()[std::size_t(level_in_use)].band(job, 0, job.y.answers);
+        if (small) level.band(job, 0, job.y.answers);
+        else finished = compute(job, {}, threads, level);
     } catch (const std::bad_alloc&) {
-        Py_DECREF(made);
-        return PyErr_NoMemory();
+        out_of_memory = true;
     }
-    return made;
+    if (released) PyEval_RestoreThread(released);
+    if (finished && !out_of_memory) return made;
+    Py_DECREF(made);
+    return out_of_memory ? PyErr_NoMemory() : nullptr;
 }
+
+PyObject* level(PyObject*, PyObject*) { return PyUnicode_FromString(levels()[std::size_t(level_in_use)].name); }
 
 PyObject* level_names(PyObject*, PyObject*) {
     PyObject* names = PyList_New(0);
@@ -483,8 +512,9 @@ PyMethodDef methods[] = {
     {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, threads, tile_y, tile_x, spectra)"},
     {"spectrum", spectrum, METH_VARARGS, "spectrum(taps, dilation_y, dilation_x, tile_y, tile_x)"},
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
-     "quick(image, kernel, padding, stride, dilation, boundary, flip), or None"},
+     "quick(image, kernel, padding, stride, dilation, boundary, flip, threads), or None"},
     {"levels", level_names, METH_NOARGS, "The levels of vector instructions that this machine can run, the best first."},
+    {"level", level, METH_NOARGS, "The level in use."},
     {"use_level", use_level, METH_O, "Choose one of the levels."},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -495,5 +525,9 @@ PyModuleDef module = {PyModuleDef_HEAD_INIT, "_core", "The compiled loops of fal
 
 PyMODINIT_FUNC PyInit__core() {
     import_array();
-    return PyModule_Create(&module);
+    PyObject* made = PyModule_Create(&module);
+    if (made && (PyModule_AddIntConstant(made, "QUICK_WORK", QUICK_WORK) < 0 ||
+                 PyModule_AddIntConstant(made, "QUICK_TAPS", QUICK_TAPS) < 0))
+        Py_CLEAR(made);
+    return made;
 }

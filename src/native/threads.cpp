@@ -10,6 +10,7 @@
 #include <thread>
 #ifndef _WIN32
 #include <pthread.h>
+#include <sched.h>
 #endif
 
 namespace faltung {
@@ -114,6 +115,17 @@ Pool& pool() {
 }
 
 }  // namespace
+
+int processors() {
+    static const int found = [] {
+#ifdef __linux__
+        cpu_set_t set;
+        if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+        return std::max(1, int(std::thread::hardware_concurrency()));
+    }();
+    return found;
+}
 
 bool run_pieces(Size pieces, int threads, const std::function<void(Size)>& body, const std::function<bool()>& stop) {
     const int helpers = int(std::min<Size>(threads, pieces)) - 1;

@@ -7,6 +7,9 @@
 
 namespace faltung {
 
+// How many processors this process may use.
+int processors();
+
 // Runs body(0) .. body(pieces - 1) on at most `threads` threads, the caller's among them. `stop` is asked by the
 // caller between its pieces; once it says true no further piece is begun, and run returns false.
 bool run_pieces(Size pieces, int threads, const std::function<void(Size)>& body, const std::function<bool()>& stop);

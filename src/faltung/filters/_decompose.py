@@ -42,6 +42,8 @@ def separated(kernel: NDArray[Any], summed: str, most: int) -> Factors | None:
 @lru_cache(maxsize=256)
 def _separated(content: bytes, dtype: str, shape: tuple[int, int], summed: str, most: int) -> Factors | None:
     kernel = np.frombuffer(content, dtype=dtype).reshape(shape)
+    if not kernel.any():
+        return np.zeros((1, shape[0]), summed), np.zeros((1, shape[1]), summed)
     if np.dtype(summed).kind == "i":
         return _of_integers(kernel, summed, most)
     return _of_floats(kernel.astype(np.longdouble), summed, most)
@@ -51,7 +53,7 @@ def _of_integers(kernel: NDArray[Any], summed: str, most: int) -> Factors | None
     if np.linalg.matrix_rank(kernel.astype(np.float64)) > most:
         return None
     basis = lattice_basis(kernel.tolist())
-    if len(basis) > most or not basis:
+    if len(basis) > most:
         return None
     columns = [coordinates(row, basis) for row in kernel.tolist()]
     return _wrapped(np.array(columns, dtype=object).T, summed), _wrapped(np.array(basis, dtype=object), summed)
@@ -105,7 +107,7 @@ def coordinates(row: list[int], basis: list[list[int]]) -> list[int]:
 
 def _of_floats(kernel: NDArray[Any], summed: str, most: int) -> Factors | None:
     total = np.abs(kernel).sum()
-    if not np.isfinite(total) or not total:
+    if not np.isfinite(total):
         return None
     unit = np.finfo(summed).eps
     left, columns, rows = kernel.copy(), [], []

@@ -29,33 +29,109 @@ def apply(
 ) -> Array:
     """Correlate, or with `flip` convolve; `layer` is the name to be blamed in errors."""
     image, kernel = _arrays.read(image, f"{layer}: the image"), _arrays.read(kernel, f"{layer}: the kernel")
+    how = (padding, stride, dilation, boundary, flip, layer)
     # IEEE arithmetic is asked for, NaN and infinity included: NumPy has nothing to warn of.
     with np.errstate(all="ignore"):
         try:
             if not any(_arrays.is_tensor(array) or array.dtype.kind in "cO" for array in (image, kernel)):
-                return _on_arrays(
-                    image, kernel, (padding, stride, dilation, boundary, flip, layer), method, threads, out
-                )
+                return on_arrays(image, kernel, how, method, threads, out)
             if method != "auto" or out is not None:
                 raise FaltungError(f"{layer}: method and out are for arrays of real numbers")
-            y, x = _geometry.axes(
-                tuple(image.shape), tuple(kernel.shape), padding, stride, dilation, boundary, flip=flip, layer=layer
-            )
-            tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
-            names = [_arrays.dtype_name(array) for array in (image, kernel)]
-            if tensors:
-                names = [_within_torch(name) for name in names]
-            answer = _answer(names, kernel, lambda: _arrays.extremes(image), layer)
-            if tensors and answer == "object":
-                raise FaltungError(f"{layer}: tensors hold no Python objects; pass both as arrays, or none")
-            summed = _dtypes.computing_dtype(answer)
-            image, taps = _arrays.cast(image, summed), _cast_kernel(kernel, summed, layer)
-            if tensors:
-                image = _arrays.to_torch(image, tensors[0].device)
-                taps = _arrays.to_torch(taps, image.device)
-            return _arrays.cast(_shifts.correlate(image, _turned(taps, flip), y, x, boundary, layer), answer)
+            if any(_arrays.is_tensor(array) for array in (image, kernel)):
+                return _on_tensors(image, kernel, how, threads)
+            return _on_arrays_of_any_kind(image, kernel, how, threads)
         except MemoryError as problem:
             raise FaltungError(f"{layer}: {problem or 'out of memory'}") from None
+
+
+def plan(image: Any, kernel: Any, how: tuple[Any, ...], method: str, threads: int | None) -> planner.Plan:
+    """Return what `apply` would do."""
+    *_, layer = how
+    image, kernel = _arrays.read(image, f"{layer}: the image"), _arrays.read(kernel, f"{layer}: the kernel")
+    shapes = tuple(image.shape), tuple(kernel.shape)
+    names = [_arrays.dtype_name(array) for array in (image, kernel)]
+    tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
+    if tensors:
+        from faltung.filters import _tensors
+
+        if not all(map(_tensors.is_plain, tensors)):
+            _geometry.axes(*shapes, *how[:4], flip=how[4], layer=layer)
+            return planner.Plan("direct", "shifted tensors are summed where they are", {}, "torch", 1)
+        names = [{"bfloat16": "float32"}.get(_within_torch(name), _within_torch(name)) for name in names]
+        if _arrays.is_tensor(kernel):
+            kernel = _tensors.array_of(kernel.float() if kernel.is_floating_point() else kernel)
+    if "object" in names:
+        _geometry.axes(*shapes, *how[:4], flip=how[4], layer=layer)
+        return planner.Plan("direct", "Python's own arithmetic has one way", {}, "numpy", 1)
+    if any(name.startswith("complex") for name in names):  # their parts are filtered like real numbers
+        names[0] = np.zeros(0, _dtypes.floating_dtype(*names)).real.dtype.name
+        kernel = kernel.real
+    settled = _settle.__wrapped__(
+        shapes[0], names[0], kernel.tobytes(), kernel.dtype.str, shapes[1], how, method, threads,
+        image if tensors == [] and names[0] in _dtypes.INTEGERS else None, thorough=True,
+    )  # fmt: skip
+    return settled.plan or planner.Plan("direct", f"{settled.answer} has one way", {}, "numpy", 1)
+
+
+def _on_tensors(image: Array, kernel: Array, how: tuple[Any, ...], threads: int | None) -> Array:
+    """Apply a filter where the image or the kernel is a tensor, and so the answer too."""
+    from faltung.filters import _tensors
+
+    *geometry, flip, layer = how
+    y, x = _geometry.axes(tuple(image.shape), tuple(kernel.shape), *geometry, flip=flip, layer=layer)
+    tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
+    names = [_within_torch(_arrays.dtype_name(array)) for array in (image, kernel)]
+    answer = _answer(names, kernel, lambda: _arrays.extremes(image), layer)
+    if answer == "object":
+        raise FaltungError(f"{layer}: tensors hold no Python objects; pass both as arrays, or none")
+    plain, followed = all(map(_tensors.is_plain, tensors)), _tensors.is_followed(tensors)
+    if plain and not followed and not {"bfloat16", "complex32"} & {*names, answer}:
+        pixels, weights = (_tensors.array_of(each) if _arrays.is_tensor(each) else each for each in (image, kernel))
+        if {pixels.dtype.kind, weights.dtype.kind} & {"c", "O"}:
+            made = _on_arrays_of_any_kind(pixels, weights, how, threads)
+        else:
+            made = on_arrays(pixels, weights, how, "auto", threads, None)
+        return _arrays.to_torch(made, tensors[0].device) if made.dtype.name != answer else _tensors.tensor_of(made)
+    summed = _dtypes.computing_dtype(answer)
+    image, taps = _arrays.cast(image, summed), _cast_kernel(kernel, summed, layer)
+    image = _arrays.to_torch(image, tensors[0].device)
+    taps = _turned(_arrays.to_torch(taps, image.device), flip)
+    if plain and summed in ("float32", "float64"):
+        sums = _tensors.correlate(image, taps, y, x, geometry[-1], layer, threads)
+    else:
+        sums = _shifts.correlate(image, taps, y, x, geometry[-1], layer)
+    return _arrays.cast(sums, answer)
+
+
+def _on_arrays_of_any_kind(
+    image: NDArray[Any], kernel: NDArray[Any], how: tuple[Any, ...], threads: int | None
+) -> NDArray[Any]:
+    """Apply a filter where the image or the kernel holds complex numbers or Python's own."""
+    *geometry, flip, layer = how
+    y, x = _geometry.axes(image.shape, kernel.shape, *geometry, flip=flip, layer=layer)
+    answer = _answer([image.dtype.name, kernel.dtype.name], kernel, lambda: _arrays.extremes(image), layer)
+    taps = _cast_kernel(kernel, answer, layer)
+    if answer not in ("complex64", "complex128"):
+        wide: NDArray[Any] = _arrays.cast(image, answer)
+        sums: NDArray[Any] = _shifts.correlate(wide, _turned(taps, flip), y, x, geometry[-1], layer)
+        return sums
+    if image.dtype == np.float16:
+        image = image.astype(np.float32)
+    answers = np.empty((*image.shape[:-2], *kernel.shape[:-2], y.answers, x.answers), answer)
+
+    def filtered(pixels: NDArray[Any], weights: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+        return on_arrays(pixels, weights, how, "auto", threads, out)
+
+    parts = [image.real, image.imag] if image.dtype.kind == "c" else [image]
+    filtered(parts[0], taps.real, answers.real)
+    if kernel.dtype.kind == "c":
+        filtered(parts[0], taps.imag, answers.imag)
+        if len(parts) == 2:
+            answers.real -= filtered(parts[1], taps.imag, None)
+            answers.imag += filtered(parts[1], taps.real, None)
+    else:
+        filtered(parts[1], taps.real, answers.imag)
+    return answers
 
 
 def _answer(names: list[str], kernel: Array, extremes: Callable[[], tuple[int, int]], layer: str) -> str:
@@ -86,24 +162,28 @@ class _Settled:
     """What has been computed from the bank, such as its spectra."""
 
 
-def _on_arrays(
+def on_arrays(
     image: NDArray[Any], kernel: NDArray[Any], how: tuple[Any, ...], method: str, threads: int | None, out: Any
 ) -> NDArray[Any]:
     """Apply a filter to an array of real numbers; what follows from the kinds of arguments alone is kept."""
     *_, boundary, _, layer = how
     choices = (image.shape, image.dtype.name, kernel.tobytes(), kernel.dtype.str, kernel.shape, how, method, threads)
     try:
-        settled = _settle(*choices)
+        settled = _settle(*choices) if kernel.nbytes <= KEPT else _settle.__wrapped__(*choices, image)
     except (TypeError, _PixelsMatter):  # the first: an argument that cannot be kept, such as a list
         settled = _settle.__wrapped__(*choices, image)
     shape = (*image.shape[:-2], *kernel.shape[:-2], settled.y.answers, settled.x.answers)
     room = _room(out, shape, settled.answer, image, layer)
     bank = room if kernel.ndim == 3 else room[..., None, :, :]
     _run(settled, image, boundary, layer, bank, settled.plan.method if settled.plan else "direct")
-    if out is not None and room is not out:
-        out[...] = room
-        return out
-    return room
+    if out is None or room is out:
+        return room
+    out[...] = room
+    return np.asarray(out)
+
+
+KEPT = 1 << 22
+"""Bytes of a kernel, or of its spectra, that are kept for the next call with it."""
 
 
 class _PixelsMatter(Exception):
@@ -121,6 +201,8 @@ def _settle(
     method: str,
     threads: int | None,
     image: Any = None,
+    *,
+    thorough: bool = False,
 ) -> _Settled:
     def extremes() -> tuple[int, int]:
         if image is None:
@@ -140,7 +222,9 @@ def _settle(
             raise FaltungError(f"{layer}: method {method!r} is not for answers of {answer}")
         return _Settled(y, x, answer, summed, bank, None, {})
     largest = float(max(map(abs, _dtypes.limits(pixels)))) if pixels in _dtypes.INTEGERS else 0.0
-    plan = planner.choose(bank, shape, pixels, largest, answer, y, x, method=method, threads=threads, layer=layer)
+    plan = planner.choose(
+        bank, shape, pixels, largest, answer, y, x, method=method, threads=threads, layer=layer, thorough=thorough
+    )
     return _Settled(y, x, answer, summed, bank, plan, {})
 
 
@@ -169,8 +253,9 @@ def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out:
     if plan is not None and method == "fft":
         if plan.core == "native":
             taps = bank.astype(plan.working)
-            spectra = settled.known.setdefault("spectra", None) or _native.spectra_of(taps, y, x, *plan.sides)
-            settled.known["spectra"] = spectra
+            spectra = settled.known.get("spectra") or _native.spectra_of(taps, y, x, *plan.sides)
+            if spectra.content.nbytes <= KEPT:
+                settled.known["spectra"] = spectra
             if not _native.correlate(image, taps, y, x, boundary, 0, plan.threads, out, spectra):
                 _run(settled, image, boundary, layer, out, "direct")
         else:

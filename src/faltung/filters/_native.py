@@ -12,17 +12,19 @@ from faltung.boundary import BOUNDARIES
 from faltung.filters import _geometry
 
 
-def _found() -> ModuleType | None:
+def _found() -> tuple[ModuleType | None, str]:
     if os.environ.get("FALTUNG_CORE") == "numpy":
-        return None
+        return None, "FALTUNG_CORE=numpy is set"
     try:
-        return import_module("faltung.filters._core")
-    except ImportError:
-        return None
+        return import_module("faltung.filters._core"), ""
+    except ModuleNotFoundError:
+        return None, "Faltung was installed where there was no C++ compiler (GCC or Clang)"
+    except ImportError as problem:
+        return None, f"it cannot be loaded: {problem}"
 
 
-core = _found()
-"""The module of the compiled loops; None where there is none, or where FALTUNG_CORE=numpy is set."""
+core, missing = _found()
+"""The module of the compiled loops; None where there is none, and why."""
 
 
 def _decline(*_: Any) -> None:
@@ -30,7 +32,13 @@ def _decline(*_: Any) -> None:
 
 
 quick = _decline if core is None else core.quick
-"""Do a small call with common arguments from end to end, in about a microsecond, or decline: None."""
+"""Do a call with common arguments from end to end where direct sums are surely best, or decline: None."""
+
+
+def surely_direct(work: int, taps: int) -> bool:
+    """Say whether direct sums are best whatever the kernel: little work in all, or few taps."""
+    return core is not None and (work <= core.QUICK_WORK or taps <= core.QUICK_TAPS)
+
 
 PIXELS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 FLOATS = ("float16", "float32", "float64")

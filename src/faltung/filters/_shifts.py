@@ -1,7 +1,6 @@
 """Pad by index map, then shift and add: one path for arrays and tensors, for every dtype and kernel."""
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -54,9 +53,12 @@ def _shift_and_add(image: Array, taps: Array, y: _geometry.Axis, x: _geometry.Ax
     """Sum over the taps the tap times the pixels that it reads: slices only, never a copy of the windows."""
     if taps.ndim == 3:
         image = image[..., None, :, :]
+    # The products of a row are added to one another before they meet the large sum of all, which rounds less.
     return _summed(
-        taps[..., m, n, None, None] * image[..., y.positions(m), x.positions(n)]
-        for m, n in product(range(y.window.kernel), range(x.window.kernel))
+        _summed(
+            taps[..., m, n, None, None] * image[..., y.positions(m), x.positions(n)] for n in range(x.window.kernel)
+        )
+        for m in range(y.window.kernel)
     )
 
 

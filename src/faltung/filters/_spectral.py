@@ -133,15 +133,8 @@ def _bands(y: _geometry.Axis, step: int) -> Iterator[tuple[int, int]]:
 
 def _fill(strip: NDArray[Any], plane: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> None:
     """Write the padded rows of a band into a strip; what lies beyond the padding is 0."""
+    columns = columns[: strip.shape[1]]  # those behind are of padding that a stride steps over
     strip[len(rows) :] = 0
-    inside = np.flatnonzero(columns >= 0)
-    held = rows >= 0
-    before = int(inside[0]) if inside.size else 0
-    strip[np.flatnonzero(~held)] = 0
-    filled = np.flatnonzero(held)
-    run = columns[before : before + plane.shape[1]]
-    straight = run.size == plane.shape[1] and run[0] == 0 and bool((np.diff(run) == 1).all())
-    if straight and len(columns) == len(inside) == plane.shape[1]:
-        strip[filled, : plane.shape[1]] = plane[rows[filled]]
-    else:
-        strip[np.ix_(filled, inside)] = plane[np.ix_(rows[filled], columns[inside])]
+    strip[np.flatnonzero(rows < 0)] = 0
+    filled, inside = np.flatnonzero(rows >= 0), np.flatnonzero(columns >= 0)
+    strip[np.ix_(filled, inside)] = plane[np.ix_(rows[filled], columns[inside])]

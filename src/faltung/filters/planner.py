@@ -42,7 +42,7 @@ class Plan:
     seconds : mapping
         What each way that is open is expected to take, on one thread.
     core : str
-        'native' or 'numpy'.
+        'native', 'numpy' or 'torch': who computes.
     threads : int
         The threads that may work on it.
     """
@@ -55,18 +55,25 @@ class Plan:
     factors: tuple[_decompose.Factors, ...] = ()
     working: str = ""
     """The dtype of the transforms."""
-    sides: tuple[int, ...] = ()
+    sides: tuple[int, int] = (0, 0)
     """The sides of their tiles."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what can be written as JSON."""
+        seconds = {name: float(took) for name, took in self.seconds.items()}
+        return {
+            "method": self.method, "reason": self.reason, "seconds": seconds, "core": self.core, "threads": self.threads
+        }  # fmt: skip
 
     def joined(self) -> list[NDArray[Any]]:
         """Return the factors of each kernel as the native core takes them: rows, then columns."""
         return [np.concatenate([rows.ravel(), columns.ravel()]) for columns, rows in self.factors]
 
     def __str__(self) -> str:
-        told = ", ".join(
-            f"{name} {1e3 * took:.3g} ms" for name, took in sorted(self.seconds.items(), key=lambda e: e[1])
-        )
-        return f"{self.method}: {self.reason} (expected: {told}; {self.core} core, threads: {self.threads})"
+        by_time = sorted(self.seconds.items(), key=lambda entry: entry[1])
+        told = ", ".join(f"{name} {1e3 * took:.3g} ms" for name, took in by_time)
+        expected = f"on one thread {told}; " if told else ""
+        return f"{self.method}: {self.reason} ({expected}computed by {self.core}, threads: {self.threads})"
 
 
 def thread_count(threads: int | None) -> int:
@@ -81,7 +88,7 @@ def thread_count(threads: int | None) -> int:
         ("threads", threads) if threads is not None else ("FALTUNG_THREADS", os.environ.get("FALTUNG_THREADS"))
     )
     if given is None:
-        return _processors()
+        return processors()
     try:
         number = int(given)
         if isinstance(given, bool) or number != float(given) or number < 1:
@@ -92,7 +99,8 @@ def thread_count(threads: int | None) -> int:
 
 
 @lru_cache(maxsize=1)
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -110,6 +118,7 @@ def choose(
     method: str = "auto",
     threads: int | None = None,
     layer: str = "plan",
+    thorough: bool = False,
 ) -> Plan:
     """Choose for a bank (N, kh, kw) of taps; see `faltung.filters.plan`.
 
@@ -123,6 +132,8 @@ def choose(
         The dtypes of image and answer.
     largest : float
         A bound of the absolute value of integer pixels.
+    thorough : bool
+        Whether to weigh the other ways even where direct sums are surely best.
     """
     if method not in ("auto", *METHODS):
         raise UnknownName("method", method, ("auto", *METHODS))
@@ -133,6 +144,9 @@ def choose(
     per = _COSTS[core][_kind(taps.dtype.name)]
     seconds = {"direct": answers * kernels * max(kh * kw * per.product, per.answer)}
 
+    clear = method == "auto" and _native.surely_direct(answers * kernels * kh * kw, kh * kw) and core == "native"
+    if clear and not thorough:
+        return _chosen("direct", seconds, core, thread_count(threads), (), "", (0, 0), taps, layer, clear=True)
     most = int(kh * kw / (kh + kw) * per.product / per.pass_) if min(kh, kw) > 1 else 0
     if method == "separable":
         most = min(kh, kw)
@@ -145,15 +159,18 @@ def choose(
         else:
             rank = sum(len(rows) for _, rows in factors)
             seconds["separable"] = answers * (rank * (kh + kw) * per.pass_ + kernels * per.answer)
-    sides = tuple(side for axis in (y, x) if (side := _spectral.tile_side(axis)))
-    working = _working(taps, pixels, largest, sides, asked=method == "fft") if len(sides) == 2 else ""
+    sides = (_spectral.tile_side(y) or 0, _spectral.tile_side(x) or 0)
+    working = _working(taps, pixels, largest, sides, asked=method == "fft") if 0 not in sides else ""
     if working:
         tiles = planes
         for axis, side in zip((y, x), sides, strict=True):
             tiles *= -(-(axis.window.stride * (axis.answers - 1) + 1) // (side - axis.window.extent + 1))
         point = sides[0] * sides[1] * np.log2(sides[0] * sides[1]) * _FFT[core][working]
         seconds["fft"] = _FFT_START[core] + (tiles * (kernels + 1) + kernels) * point / 2
-    return _chosen(method, seconds, core, thread_count(threads), factors, working, sides, taps, layer)
+    return _chosen(
+        "direct" if clear else method, seconds, core, thread_count(threads), factors, working, sides, taps, layer,
+        clear=clear,
+    )  # fmt: skip
 
 
 def _chosen(
@@ -163,9 +180,11 @@ def _chosen(
     threads: int,
     factors: tuple[_decompose.Factors, ...],
     working: str,
-    sides: tuple[int, ...],
+    sides: tuple[int, int],
     taps: NDArray[Any],
     layer: str,
+    *,
+    clear: bool,
 ) -> Plan:
     best = min(seconds, key=lambda name: seconds[name]) if method == "auto" else method
     if best not in seconds:
@@ -182,12 +201,14 @@ def _chosen(
         "separable": f"the kernel is a sum of {rank} separable: {rank * (kh + kw)} products an answer, not {kh * kw}",
         "fft": f"{kh}x{kw} taps are so many that transforms cost less",
     }[best]
-    if method != "auto":
+    if method != "auto" and not clear:
         reason = "asked for"
+    elif clear and kh * kw > 25:
+        reason = "so little work that looking for another way would cost more"
     return Plan(best, reason, seconds, core, threads, factors if best == "separable" else (), working, sides)
 
 
-def _working(taps: NDArray[Any], pixels: str, largest: float, sides: tuple[int, ...], *, asked: bool) -> str:
+def _working(taps: NDArray[Any], pixels: str, largest: float, sides: tuple[int, int], *, asked: bool) -> str:
     """Return the dtype of transforms whose error is below that of a direct sum; empty where there is none.
 
     The error of a product of spectra of N points is at most about 5 log2(N) u |x| |k|, with Euclidean norms over a
