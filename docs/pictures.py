@@ -26,6 +26,7 @@ def main() -> None:
         "gabor": draw.explanation(faltung.explain(kernels.gabor(6, 30)))[0].figure,
         "holes": _holes(),
         "effective": _effective(),
+        "growth": _growth(),
     }
     for name, figure in figures.items():
         figure.savefig(FOLDER / f"{name}.png", dpi=80)
@@ -54,6 +55,16 @@ def _effective() -> Figure:
         title = f"{depth} layers: it can see {box} x {box};\nhalf of the mass within {found.radius(0.5):.1f} pixels"
         draw.effective(found, title=title, ax=ax)
         ax.label_outer()
+    return figure
+
+
+def _growth() -> Figure:
+    vgg = ", ".join(f"{count} x conv k=3 p=1, maxpool k=2" for count in (2, 2, 3, 3, 3))
+    down, up = "2 x conv k=3 p=1, maxpool k=2", "tconv k=3 s=2, 2 x conv k=3 p=1"
+    figure, axes = pyplot.subplots(2, 1, figsize=(8.5, 8.5), layout="constrained")
+    draw.growth(faltung.parse(vgg).at(y=224, x=224), title="VGG-16", ax=axes[0])
+    there_and_back = ", ".join([down, down, "2 x conv k=3 p=1", up, up])
+    draw.growth(faltung.parse(there_and_back).at(y=64, x=64), title="Down and up again", ax=axes[1])
     return figure
 
 

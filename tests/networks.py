@@ -364,6 +364,12 @@ def rolled(draw: Draw, x: torch.Tensor) -> nn.Module:
 
 
 @operator(smooth=True)
+def halves_exchanged(draw: Draw, x: torch.Tensor) -> nn.Module:
+    dims = draw(st.one_of(st.none(), st.lists(st.integers(0, x.dim() - 1), min_size=1, max_size=2, unique=True)))
+    return Apply(draw(st.sampled_from([torch.fft.fftshift, torch.fft.ifftshift])), dims)
+
+
+@operator(smooth=True)
 def permuted(draw: Draw, x: torch.Tensor) -> nn.Module:
     return Apply(torch.permute, draw(st.permutations(range(x.dim()))))
 
@@ -615,6 +621,42 @@ def mean_of_numbers(draw: Draw, x: torch.Tensor) -> nn.Module:
 @operator(smooth=True)
 def running_sum(draw: Draw, x: torch.Tensor) -> nn.Module:
     return Apply(torch.cumsum, axis_of(draw, x))
+
+
+@operator()
+def differences(draw: Draw, x: torch.Tensor) -> nn.Module:
+    axis = axis_of(draw, x)
+    if draw(st.booleans()):
+        return Apply(slopes, axis, draw(st.integers(1, 2)))
+    return Apply(torch.diff, draw(st.integers(1, 3)), axis)
+
+
+def slopes(x: torch.Tensor, axis: int, order: int) -> torch.Tensor:
+    """The slope along an axis."""
+    return torch.gradient(x, dim=axis, edge_order=order)[0]
+
+
+@operator()
+def spectrogram(draw: Draw, x: torch.Tensor) -> nn.Module:
+    frame = draw(st.integers(2, 6))
+    return Apply(frames, frame, draw(st.integers(1, frame)), draw(st.booleans()))
+
+
+def frames(x: torch.Tensor, frame: int, hop: int, center: bool) -> torch.Tensor:
+    """Magnitudes of the spectra of frames of a line."""
+    window = torch.ones(frame, dtype=x.dtype)
+    return torch.stft(x.reshape(-1), frame, hop, window=window, center=center, return_complex=True).abs()
+
+
+@operator(smooth=True)
+def kronecker(draw: Draw, x: torch.Tensor) -> nn.Module:
+    factor = spread(torch.empty(draw(st.lists(st.integers(1, 2), min_size=1, max_size=2)), dtype=torch.float64))
+    return Apply(times, factor, draw(st.booleans()))
+
+
+def times(x: torch.Tensor, factor: torch.Tensor, first: bool) -> torch.Tensor:
+    """The Kronecker product with a constant."""
+    return torch.kron(x, factor) if first else torch.kron(factor, x)
 
 
 @operator()

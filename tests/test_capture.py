@@ -191,6 +191,13 @@ def test_several_inputs_and_outputs():
         captured.receptive_field(unit={"x": 2}, input=2)
 
 
+def test_one_tensor_may_stand_for_several_inputs():
+    """The same example given twice is two inputs, each read for itself."""
+    x = torch.zeros(1, 1, 9)
+    net = faltung.capture(lambda a, b: nn.functional.conv1d(a, torch.ones(1, 1, 3), padding=1) + b, x, x)
+    assert [net.receptive_field(unit={"x": 4}, input=number).size for number in range(2)] == [3, 1]
+
+
 def test_merged_axes_join_their_names_and_part_again():
     """Tokens of a transformer are yx, and are y and x again after the view back."""
 
@@ -371,9 +378,12 @@ def test_windows_of_a_picture_keep_their_axes():
     [
         (lambda: faltung.capture(3, torch.zeros(1)), "a model is a torch.nn.Module or a function, not int"),
         (lambda: faltung.capture(Net()), "capture needs example inputs, such as torch.zeros(1, 3, 224, 224)"),
+        (lambda: faltung.capture(lambda x: torch.zeros_like(x * 2), torch.zeros(1)), "no output of the model depends on an input"),
         (lambda: faltung.capture(lambda x: x.item() * x, torch.zeros(1)), "unknown operator item at layer item: it takes a number out of the data"),
         (lambda: faltung.capture(lambda x: x if x.sum() > 0 else -x, torch.zeros(1)), "Function cannot be traced by torch.export: GuardOnDataDependentSymNode"),
         (lambda: faltung.capture(lambda x: x[:, torch.tensor([True, False])], torch.zeros(1, 2)), "the size of its output depends on the data"),
+        (lambda: faltung.capture(lambda x: x.unique(), torch.zeros(4)), "unknown operator _unique2 at layer _unique2: the size of its output depends on the data"),
+        (lambda: faltung.capture(nn.CrossMapLRN2d(2), torch.zeros(1, 4, 5, 5)), "CrossMapLRN2d: torch.export cannot tell what it writes in place: RuntimeError"),
         (lambda: faltung.capture(Net().eval(), torch.zeros(1, 4, 8, 8)), "Net cannot be traced by torch.export: RuntimeError"),
         (lambda: net().receptive_field(unit={"y": 0, "x": 0}, layer="block.conv9"), "unknown layer 'block.conv9'; did you mean block.conv"),
         (lambda: net().receptive_field(unit={"y": 0}), "axis x is missing; the axes are n, c, y, x"),

@@ -74,6 +74,18 @@ def test_table(run):
     }
 
 
+def test_table_draws_the_growth_of_fields(run, tmp_path):
+    """--plot draws fields and strides along the layers, beside the answer."""
+    for suffix in ("png", "svg"):
+        plot = tmp_path / f"growth.{suffix}"
+        code, said, told = run("table", "3 x conv k=3 s=2 p=1", "--input", "64x64", "--plot", plot)
+        assert (code, f"wrote {plot}" in told) == (0, True)
+        assert "conv3" in said
+        assert plot.stat().st_size > 1000
+    code, _, told = run("table", "conv k=3", "--plot", tmp_path / "growth.doc")
+    assert (code, "growth.doc: pictures are drawn as .png, .svg, .pdf" in told) == (2, True)
+
+
 def test_explain(run, tmp_path):
     """The sheet's filter A is -8 d/dx, in words, as JSON and as a picture."""
     code, said, _ = run("explain", "[[1,0,-1],[2,0,-2],[1,0,-1]]")

@@ -1,5 +1,7 @@
 """Pictures take axes and return them, and show what they are given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib import pyplot
@@ -15,6 +17,10 @@ def ax():
     figure, ax = pyplot.subplots()
     yield ax
     pyplot.close(figure)
+
+
+NO_AXES = replace(faltung.parse("conv k=3").table().rows[0], receptive_field=())
+"""The row of an input that has a batch and a channel alone."""
 
 
 def texts(ax) -> list[str]:
@@ -79,6 +85,82 @@ def test_a_field_shows_what_is_read(ax):
     assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (4.5, 4.5, 9, 9)
 
 
+def lines(ax) -> dict[str, list[float]]:
+    """Return what the lines of axes are called, with their heights; those without a name by their marker."""
+    return {
+        line.get_label() if not line.get_label().startswith("_") else line.get_marker(): list(line.get_ydata())
+        for line in ax.lines
+    }
+
+
+def names(ax) -> list[str]:
+    return [label.get_text() for label in ax.get_xticklabels()]
+
+
+def test_growth_is_that_of_the_table(ax):
+    """Fields are a line and dots, strides are steps, the picture is a line across: the numbers of the table."""
+    net = faltung.parse("conv k=7 s=2 p=3, maxpool k=3 s=2 p=1, conv k=3 p=1, upsample s=8").at(y=90, x=60)
+    assert draw.growth(net, title="T", ax=ax) is ax
+    drawn, beside = lines(ax), ax.figure.axes[1]
+    assert drawn["receptive field, largest so far"] == drawn["o"] == [1, 7, 11, 19, 19]
+    assert set(drawn["None"]) == {60}
+    assert "the picture: 60 pixels" in texts(ax)
+    assert lines(beside) == {"stride": [1, 2, 4, 4, 0.5]}
+    assert [label.get_text() for label in beside.get_yticklabels()] == ["1/2", "1", "2", "4"]
+    assert names(ax) == ["input", "conv1", "maxpool1", "conv2", "upsample1"]
+    assert ax.get_ylabel() == "receptive field along x, pixels"
+    assert ax.get_title() == "T"
+    ax.clear()
+    draw.growth(net.table(), axis="y", ax=ax)
+    assert set(lines(ax)["None"]) == {90}
+    assert ax.get_ylabel() == "receptive field along y, pixels"
+
+
+def test_growth_shades_fields_that_vary(ax):
+    """Where units of a layer see fields of different sizes, all from the smallest to the largest are shaded."""
+    net = faltung.parse("conv k=3 p=1, maxpool k=2, conv k=3 p=1, tconv k=3 s=2, conv k=1").at(x=40)
+    row = net.table().rows[-1]
+    assert row.smallest != row.receptive_field
+    draw.growth(net, ax=ax)
+    (band,) = ax.collections
+    last = band.get_paths()[0].vertices
+    assert {row.smallest[0], row.receptive_field[0]} <= set(last[last[:, 0] == 5][:, 1].tolist())
+    ax.clear()
+    draw.growth(faltung.parse("3 x conv k=3 p=1").at(x=40), ax=ax)
+    assert not ax.collections
+
+
+def test_growth_follows_branches_global_layers_and_missing_strides(ax):
+    """The line never falls, where a shortcut does; what reads the whole picture is a square, without a stride."""
+    table = faltung.parse("conv k=3 p=1, conv k=5 p=2, conv k=1, maxpool k=2").at(x=16).table()
+    short, whole = table.rows[1], table.rows[4]
+    rows = (
+        *table.rows[:3],
+        replace(table.rows[3], receptive_field=short.receptive_field, smallest=short.smallest),
+        replace(whole, receptive_field=(16,), smallest=(16,), stride=(None,), complete=True),
+    )
+    draw.growth(replace(table, rows=rows), ax=ax)
+    drawn = lines(ax)
+    np.testing.assert_equal(drawn["receptive field, largest so far"], [1, 3, 7, 7, np.nan])
+    assert drawn["o"] == [1, 3, 7, 3]
+    assert drawn["all of the picture is read"] == [16]
+    np.testing.assert_equal(lines(ax.figure.axes[1])["stride"], [1, 1, 1, 1, np.nan])
+
+
+def test_growth_of_long_networks_and_in_large_pictures(ax):
+    """Of many layers those are named where the stride changes; a far larger picture is told, not drawn."""
+    net = faltung.parse("20 x conv k=3 p=1, conv k=2 s=2, 20 x conv k=3 p=1").at(x=2000)
+    draw.growth(net, ax=ax)
+    assert names(ax) == ["input", "conv21", "conv41"]
+    assert "None" not in lines(ax)
+    assert texts(ax) == ["the picture: 2,000 pixels ↑"]
+    unbound = draw.growth(faltung.parse("2 x conv k=3"))
+    assert unbound.get_ylabel() == "receptive field, pixels"
+    assert texts(unbound) == []
+    assert draw.growth(faltung.parse("60 x conv k=3")).figure.get_figwidth() > unbound.figure.get_figwidth()
+    pyplot.close("all")
+
+
 def test_explanations_and_pictures_draw_themselves():
     """Without axes, new ones are made and returned."""
     made = draw.explanation(faltung.explain(kernels.sobel_x()))
@@ -97,6 +179,18 @@ def test_explanations_and_pictures_draw_themselves():
             r"grid: an array of shape \(2,\) cannot be drawn; it must be \(H, W\), not empty",
         ),
         (lambda: draw.kernel(np.zeros((0, 3))), r"kernel: an array of shape \(0, 3\) cannot be drawn"),
+        (
+            lambda: draw.growth(faltung.parse("conv k=3").at(x=9), axis="y"),
+            "there is no axis 'y'; the axes are x",
+        ),
+        (
+            lambda: draw.growth(faltung.parse("conv k=3"), axis="x"),
+            "there is no axis 'x'; the network has no sizes and names yet",
+        ),
+        (
+            lambda: draw.growth(replace(faltung.parse("conv k=3").table(), rows=(NO_AXES,))),
+            "the input has no axis beside the batch and the channel: there is no field to draw",
+        ),
         (
             lambda: draw.field(faltung.parse("conv k=3").at(x=9).receptive_field(unit={"x": 2})),
             "a field over x cannot be drawn; it must be over y, x",

@@ -6,11 +6,12 @@ import re
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from faltung import FaltungError, cli, models
+from faltung import FaltungError, cli, effective_receptive_field, models
 
 CODE = """
 import torch.nn as nn
@@ -124,6 +125,31 @@ def test_effective_fields_from_the_command_line(code, monkeypatch, capsys):
         assert not left.value.code
         assert answer["field"]["box"] == {"y": [7, 13], "x": [7, 13]}
         assert (code / "e.png").stat().st_size > 1000
+
+
+def test_effective_fields_of_programs_and_of_batches_of_ones_own(code, monkeypatch, capsys):
+    """A program's gradients are those of its model; a batch in a .npy file is averaged over as it is."""
+
+    def ask(net, *more):
+        monkeypatch.setattr(sys, "argv", ["faltung", "erf", net, "--unit", "y=5,x=5", "--json", *more])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert not left.value.code
+        return json.loads(capsys.readouterr().out)
+
+    torch.manual_seed(0)
+    model = models.load("mynets:Net")
+    save_file(model.state_dict(), code / "w.safetensors")
+    torch.export.save(torch.export.export(model, (torch.zeros(1, 1, 20, 20),)), code / "net.pt2")
+    of_model = ask("mynets:Net", "--input", "1x1x20x20", "--weights", "w.safetensors", "--n", "3")
+    assert np.allclose(ask("net.pt2", "--n", "3")["mass"], of_model["mass"])
+    pictures = np.random.default_rng(0).standard_normal((2, 1, 20, 20))
+    np.save(code / "batch.npy", pictures)
+    found = ask("net.pt2", "--batch", "batch.npy")
+    unit = {"y": 5, "x": 5}
+    given = effective_receptive_field(model, unit=unit, inputs=torch.from_numpy(pictures).float())
+    assert found["inputs"] == 2
+    assert np.allclose(found["mass"], given.mass[7:14, 7:14])
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,23 @@ def test_depth_is_the_first_that_reaches(chain, data):
     assert verdict.depth == found
 
 
+def test_depths_of_any_size_are_found():
+    """Where copies grow evenly nobody counts them: 10**9 pixels are reached by as many copies, 10 at a time by fewer."""
+    far = 10**9
+    for text, copies in (("conv k=3 p=1", far), ("conv k=21 p=10", far // 10), ("conv k=3 d=10 p=10", far // 10)):
+        verdict = faltung.parse(text).at(x=far + 1).sees(unit={"x": 0}, pixel={"x": far})
+        assert verdict.depth == copies
+    verdict = faltung.parse("conv k=3 d=10 p=10").at(x=far + 1).sees(unit={"x": 0}, pixel={"x": far - 1})
+    assert (verdict.depth, verdict.reason) == (None, "further copies of conv1 read the same units again")
+
+
+def test_a_depth_counted_wrongly_is_caught(monkeypatch):
+    """Growth that forgets how many places a copy adds disagrees with copies that are stacked one by one."""
+    monkeypatch.setattr("faltung.depth._spacing", lambda places: 1)
+    with pytest.raises(AssertionError):
+        test_depth_is_the_first_that_reaches()
+
+
 def test_the_sheets_question():
     """Ten 5x5 layers: the top right neuron sees 21x21 pixels, not the eye; 192 layers would be first."""
     net = faltung.parse("10 x conv k=5 p=same").at(y=428, x=640)
@@ -348,6 +365,34 @@ class TestTable:
         net = faltung.parse(", ".join(text)).at(x=25)
         clean = untouched(net)[net.name(None)][0]
         assert [unit in clean for unit in range(x.shape[-1])] == (~torch.isnan(x[0, 0])).tolist()
+
+    @pytest.mark.parametrize("size", [16, 19])
+    def test_padding_is_followed_through_branches(self, size):
+        """In a U-Net whose floors are joined, NaN in every padding turns exactly the units NaN in the border ring."""
+
+        class Net(torch.nn.Module):
+            def __init__(self, padding):
+                super().__init__()
+                self.padding = padding
+                self.weight = torch.ones(1, 1, 3, dtype=torch.float64)
+
+            def forward(self, x):
+                x = self.smooth(x)
+                low = self.smooth(functional.max_pool1d(x, 2))
+                up = functional.conv_transpose1d(low, torch.ones(1, 1, 2, dtype=x.dtype), stride=2)
+                up = functional.pad(up, (0, x.shape[-1] - up.shape[-1]), value=self.padding)
+                both = torch.cat([x, up], 1)
+                return self.smooth(both.sum(1, keepdim=True))
+
+            def smooth(self, x):
+                return functional.conv1d(functional.pad(x, (1, 1), value=self.padding), self.weight)
+
+        x = torch.zeros(1, 1, size, dtype=torch.float64)
+        net = faltung.capture(Net(0.0), x)
+        touched = torch.isnan(Net(torch.nan)(x))[0, 0].tolist()
+        assert [unit not in untouched(net)[net.name(None)][2] for unit in range(size)] == touched
+        ring = net.table().rows[-1].border[0]
+        assert ring == (touched.index(False), touched[::-1].index(False))
 
     @given(chains(axes=1))
     @settings(max_examples=200)

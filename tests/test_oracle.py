@@ -119,11 +119,12 @@ def test_the_operators_that_are_drawn():
     """The list stands here, so that one that is no longer drawn is missed."""
     drawn = """
     adaptive_avg_pool adaptive_max_pool add antialiased area attention avg_pool batch_norm cat causal_attention
-    channel_shuffle chunk conv conv_same conv_transposed cubic_interpolation diagonal einsum excite expanded flattened
-    flipped focus gate group_norm in_place instance_norm largest layer_norm linear linear_interpolation
+    channel_shuffle chunk conv conv_same conv_transposed cubic_interpolation diagonal differences einsum excite expanded
+    flattened flipped focus gate group_norm halves_exchanged in_place instance_norm kronecker largest layer_norm linear
+    linear_interpolation
     local_response_norm lower_triangle lp_pool max_pool mean mean_of_numbers nearest overlapped pad pad_from_itself
     patches permuted pixel_shuffle pixel_unshuffle prelu product relu repeated repeated_in_place rms_norm rolled
-    running_sum scaled selected skip sliced softmax spectrum stack unflattened viewed windowed
+    running_sum scaled selected skip sliced softmax spectrogram spectrum stack unflattened viewed windowed
     """
     assert set(OPERATORS) == set(drawn.split())
     assert set(OPERATORS) == set(NAN) | set(SMOOTH)

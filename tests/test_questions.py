@@ -109,6 +109,18 @@ def test_running_sums_are_causal_and_attention_is_not():
     assert "Not causal along x: softmax at x=4 reads the input at x=8." in str(answer)
 
 
+def test_circular_padding_looks_forward():
+    """The past of the first sample is the end of the signal: what holds away from the borders does not settle it."""
+    weight = torch.ones(1, 1, 3)
+    for mode, causal in (("circular", False), ("constant", True)):
+        padded = faltung.capture(
+            lambda x, mode=mode: nn.functional.conv1d(nn.functional.pad(x, (2, 0), mode=mode), weight),
+            torch.zeros(1, 1, 12),
+        )
+        assert bool(padded.is_causal()) == causal
+    assert not faltung.capture(lambda x: x.roll(1, -1), torch.zeros(1, 1, 12)).is_causal()
+
+
 def test_what_reads_nothing_of_an_input_is_causal():
     """Of two inputs, one that a layer does not read cannot tell it the future."""
     net = faltung.capture(lambda a, b: (a.softmax(-1), b.cumsum(-1)), torch.zeros(1, 1, 5), torch.zeros(1, 1, 5))

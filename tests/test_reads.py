@@ -114,6 +114,20 @@ def test_a_listed_relation_is_its_list(taps, asked):
     assert set(listed.transpose().inputs_of(asked)) == readers
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12), interval_sets)
+def test_windows_that_move_on_are_read_as_runs(moves, asked):
+    """Windows whose ends never move back, touching, apart or empty, read what their list says, both ways."""
+    start, stop, taps = 0, 1, []
+    for first, last in moves:
+        start, stop = start + first, max(stop, start + first) + last
+        taps.append(range(start, stop))
+    listed = Listed.of(taps)
+    inside = [output for output in asked if 0 <= output < len(taps)]
+    assert set(listed.inputs_of(asked)) == {place for output in inside for place in taps[output]}
+    readers = {output for output, places in enumerate(taps) if set(places) & set(asked)}
+    assert set(listed.transpose().inputs_of(asked)) == readers
+
+
 @given(written)
 def test_the_transpose_undoes_itself(w):
     """Transposing twice gives the relation back."""

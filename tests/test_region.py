@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from faltung import region as region_module
 from faltung.errors import FaltungError
 from faltung.intervals import IntervalSet
-from faltung.region import Region
+from faltung.region import Region, joined
 
 AXES, SHAPE = ("y", "x"), (6, 7)
 members = st.frozensets(st.integers(-2, 8), max_size=5)
@@ -44,6 +44,21 @@ def test_a_region_is_a_set(a, b):
         along = [unit[place] for unit in one]
         assert A.box[axis] == (range(min(along), max(along) + 1) if along else range(0))
         assert A.bounding_box[axis] == A.box[axis]
+
+
+@given(products)
+def test_joined_products_are_the_same_set(parts):
+    """Joining products that differ along one axis, and leaving out those inside others, changes no unit."""
+    factors = [tuple(IntervalSet.points(m) for m in part) for part in parts]
+    found = joined([part for part in factors if all(part)])
+    assert {unit for part in found for unit in product(*part)} == {unit for part in parts for unit in product(*part)}
+    assert len(found) <= len(factors)
+
+
+def test_a_grid_of_products_is_joined_to_one():
+    """Nine pieces of a box become the box, and what lies inside it is gone."""
+    pieces = [tuple(IntervalSet.points(m) for m in part) for part in product([{0, 5}, {1}, {2}], repeat=2)]
+    assert joined([*pieces, pieces[0]]) == [(IntervalSet.points([0, 1, 2, 5]),) * 2]
 
 
 @given(products.filter(lambda parts: bool(units(parts))), st.integers(-3, 9), st.integers(-3, 9))

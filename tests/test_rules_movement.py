@@ -158,6 +158,10 @@ TURNS: dict[str, tuple[Function, tuple[int, ...]]] = {
     "roll two": (lambda x: x.roll((1, -2), (0, 1)), (3, 4)),
     "roll twice": (lambda x: x.roll((1, 2), (1, 1)), (2, 5)),
     "roll as a row": (lambda x: x.roll(2), (2, 3)),
+    "fftshift": (lambda x: torch.fft.fftshift(x), (3, 4)),
+    "ifftshift": (lambda x: torch.fft.ifftshift(x), (3, 4)),
+    "fftshift of an axis": (lambda x: torch.fft.fftshift(x, dim=-1), (2, 5)),
+    "ifftshift of an axis": (lambda x: torch.fft.ifftshift(x, dim=1), (2, 5)),
     **{
         f"rot90 {k} {dims}": (lambda x, k=k, dims=dims: torch.rot90(x, k, dims), (2, 3, 4))
         for k, dims in product(range(-1, 5), [(0, 1), (2, 1)])
@@ -189,6 +193,14 @@ def test_turns(function: Function, shape: tuple[int, ...]) -> None:
         (lambda x, y: torch.dstack([x, y]), [(3,), (3,)]),
         (lambda x, y: torch.column_stack([x, y]), [(3,), (3, 2)]),
         (lambda x, y: torch.broadcast_tensors(x, y)[0] * y, [(2, 1), (3,)]),
+        (lambda x, y: torch.block_diag(x, y), [(2, 3), (1, 2)]),
+        (lambda x, y: torch.block_diag(x, y, x), [(2,), ()]),
+        (lambda x, y: x.diagonal_scatter(y), [(3, 3), (3,)]),
+        (lambda x, y: x.diagonal_scatter(y, 1, -1, 0), [(3, 2, 4), (2, 2)]),
+        (lambda x, y: torch.diff(x, prepend=y, append=x), [(2, 3), (2, 1)]),
+        (lambda x, y: x.masked_scatter(torch.tensor([[True], [False]]), y), [(2, 3), (4,)]),
+        (lambda x, y: x.masked_scatter(torch.tensor([[True, False, True]]), y), [(2, 3), (2, 2)]),
+        (lambda x, y: x.masked_scatter(torch.tensor([[True], [False]]), y), [(3,), (4,)]),
     ],
 )
 def test_tensors_put_together(function: Function, shapes: list[tuple[int, ...]]) -> None:
@@ -232,6 +244,19 @@ UNFOLDINGS: dict[str, tuple[Function, tuple[int, ...]]] = {
     "diag_embed axes": (lambda x: x.diag_embed(-1, 0, 2), (2, 3)),
     "tril of many": (lambda x: x.tril(-1), (2, 2, 4, 3)),
     "triu of many": (lambda x: x.triu(1), (2, 4, 3)),
+    "diagflat": (lambda x: x.diagflat(), (2, 2)),
+    "diagflat aside": (lambda x: x.diagflat(-1), (3,)),
+    "as_strided": (lambda x: x.as_strided((2, 3), (3, 1), 1), (2, 5)),
+    "as_strided windows": (lambda x: x.as_strided((4, 3), (1, 1)), (6,)),
+    "as_strided patches": (lambda x: (x * 2).as_strided((2, 2, 2, 2), (8, 2, 4, 1)), (4, 4)),
+    "as_strided still": (lambda x: x.as_strided((2, 2), (0, 1)), (3,)),
+    "diff": (lambda x: x.diff(), (2, 5)),
+    "diff twice": (lambda x: x.diff(n=2, dim=0), (4, 2)),
+    "gradient": (lambda x: torch.gradient(x)[1], (3, 5)),
+    "gradient of an axis": (lambda x: torch.gradient(x, spacing=2.0, dim=0)[0], (4, 2)),
+    "gradient, second order": (lambda x: torch.gradient(x, dim=(1,), edge_order=2)[0], (2, 5)),
+    "sum_to_size": (lambda x: x.sum_to_size(3, 1), (2, 3, 4)),
+    "sum_to_size, none": (lambda x: x.sum_to_size(2, 3), (2, 3)),
 }
 
 
@@ -406,7 +431,11 @@ def test_chains_of_moves(data: st.DataObject) -> None:
 
 
 REFUSED: dict[str, tuple[Function, str]] = {
-    "as_strided": (lambda x: x.as_strided((2, 2), (1, 1)), "stride"),
+    "as_strided of a view": (lambda x: x.t().as_strided((2, 2), (1, 1)), "does not lie row by row"),
+    "as_strided of a part": (lambda x: x[1:].as_strided((2, 2), (1, 1), 0), "does not lie row by row"),
+    "as_strided beyond": (lambda x: x[:1].as_strided((2, 3), (3, 1)), r"beyond its tensor of 3 units"),
+    "as_strided, large": (lambda x: x.as_strided((2**12, 2**11), (0, 0)), "at most 4194304 are followed"),
+    "gradient": (lambda x: torch.gradient(x, spacing=[torch.arange(3.0)], dim=1)[0], "tensors as spacing"),
     "view dtype": (lambda x: x.view(torch.float32), "dtype"),
     "tensor of repeats": (lambda x: x.repeat_interleave(torch.tensor([1, 2]), 0, output_size=3), "repeats"),
 }

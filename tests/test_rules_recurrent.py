@@ -6,7 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import faltung  # noqa: E402
 from faltung.errors import FaltungError  # noqa: E402
+from faltung.relation import AxisWise, Whole  # noqa: E402
 from faltung.rules.recurrent import recurrent  # noqa: E402
 from faltung.rules.table import Call, Tensor  # noqa: E402
 from tests.test_rules_reductions import assert_same, drawn, poisoned, stated  # noqa: E402
@@ -41,7 +43,54 @@ def test_a_state_carries_what_was_read(kind: str, more: Any, how: Any, steps: in
         assert_same(stated(Flat(output), inputs), poisoned(Flat(output), inputs))
 
 
+CELLS = {
+    "LSTMCell": [(2, 3), (2, 4), (2, 4)],
+    "GRUCell": [(2, 3), (2, 4)],
+    "RNNCell": [(2, 3), (2, 4)],
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_step_mixes_features(name: str) -> None:
+    """A step reads the input and the state of its own sequence; the cell of an LSTM goes on feature by feature."""
+    made = getattr(torch.nn, name)(3, 4).double()
+    inputs = drawn(*CELLS[name])
+
+    class Step(torch.nn.Module):
+        def __init__(self, output: int) -> None:
+            super().__init__()
+            self.made, self.output = made, output
+
+        def forward(self, x: Any, *state: Any) -> Any:
+            found = self.made(x, state if len(state) > 1 else state[0])
+            return found[self.output] if isinstance(found, tuple) else found
+
+    for output in range(len(inputs) - 1):
+        assert_same(stated(Step(output), inputs), poisoned(Step(output), inputs))
+
+
+def test_a_step_that_mixes_cells_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that takes the cell of an LSTM for mixed differs from NaN."""
+    own = AxisWise.same(2)
+    monkeypatch.setattr(AxisWise, "same", lambda rank: AxisWise((own.sources[0], Whole())))
+    with pytest.raises(AssertionError):
+        test_a_step_mixes_features("LSTMCell")
+
+
 def test_packed_sequences_are_refused_by_name() -> None:
     """How long each packed sequence is, the example alone tells."""
     with pytest.raises(FaltungError, match="batch_sizes: packed sequences have lengths that are not known"):
         recurrent(Call("gru", {"data": Tensor((3, 2), "x"), "batch_sizes": Tensor((2,))}, (3, 2)))
+
+    class Packed(torch.nn.Module):
+        def __init__(self, given: bool) -> None:
+            super().__init__()
+            self.layer, self.given = torch.nn.GRU(3, 4), given
+
+        def forward(self, x: Any) -> Any:
+            packed = torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 2]))
+            return self.layer(packed, torch.zeros(1, 2, 4) if self.given else None)[1]
+
+    for given in (False, True):
+        with pytest.raises(FaltungError, match=r"packed sequences have lengths that are not known$"):
+            faltung.capture(Packed(given), torch.zeros(5, 2, 3))

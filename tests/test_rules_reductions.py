@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 import faltung  # noqa: E402
 from faltung.errors import FaltungError  # noqa: E402
 from faltung.relation import AxisWise  # noqa: E402
-from faltung.rules.products import attention  # noqa: E402
+from faltung.rules.attention import attention  # noqa: E402
 from faltung.rules.table import RULES, Call, Tensor  # noqa: E402
 from tests.nan_oracle import painted, poisoned_reads, single, units  # noqa: E402
 
@@ -209,7 +209,13 @@ def test_statistics_of_a_batch() -> None:
 def test_one_number_is_reduced_to_itself() -> None:
     """A tensor without axes is its own sum, along none, the first and the last."""
     inputs = drawn(())
-    for function in (torch.sum, lambda x: x.sum(0), lambda x: x.amax(-1), lambda x: x.softmax(-1)):
+    for function in (
+        torch.sum,
+        lambda x: x.sum(0),
+        lambda x: x.amax(-1),
+        lambda x: x.softmax(-1),
+        lambda x: F.cosine_similarity(x, x, 0),
+    ):
         assert_same(stated(function, inputs), [np.array(True)])
 
 
@@ -307,6 +313,19 @@ PRODUCTS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "pairwise_distance, kept": (lambda a, b: F.pairwise_distance(a, b, keepdim=True), [(2, 3), (3,)]),
     "vecdot": (lambda a, b: torch.linalg.vecdot(a, b, dim=0), [(3, 2), (3, 1)]),
     "cross": (lambda a, b: torch.linalg.cross(a, b, dim=1), [(2, 3, 2), (2, 3, 1)]),
+    "kron": (torch.kron, [(2, 2), (1, 3)]),
+    "kron of a line": (torch.kron, [(2,), (2, 3)]),
+    "kron with a number": (torch.kron, [(2, 2), ()]),
+    "pdist": (F.pdist, [(4, 3)]),
+    "dist": (torch.dist, [(2, 3), (2, 3)]),
+    "frobenius_norm": (lambda x: torch.ops.aten.frobenius_norm.dim(x, [1]), [(2, 3)]),
+    "prelu with a number": (lambda x, w: F.prelu(-x.abs(), w), [(2, 3), ()]),
+    "prelu": (lambda x, w: F.prelu(-x.abs(), w), [(2, 3, 2), (3,)]),
+    "subtract": (torch.subtract, [(2, 3), (3,)]),
+    "divide": (torch.divide, [(2, 1), (3,)]),
+    "arctan2": (torch.arctan2, [(2, 3), (2, 3)]),
+    "floor_divide": (torch.floor_divide, [(2, 3), (3,)]),
+    "normal": (lambda mean: torch.normal(mean, 1.0), [(2, 3)]),
     "batch_norm": (
         lambda x, m, v, w, b: F.batch_norm(x, m, v, w, b),
         [(2, 3, 2), (3,), (3,), (3,), (3,)],

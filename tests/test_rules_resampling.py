@@ -172,6 +172,17 @@ def test_the_interior_holds(name: str, pixels: int, outputs: int, aligned: bool)
             assert window == reads.taps[place]
 
 
+@pytest.mark.parametrize("name", sorted(OPERATORS))
+@pytest.mark.parametrize(("pixels", "outputs"), [(500, 1000), (250, 1000), (1000, 250), (1000, 750), (999, 333)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_listed_by_phases_is_read(name: str, pixels: int, outputs: int, dtype: str) -> None:
+    """Where nothing is rounded the phases say what each output reads; asked one by one, all outputs agree."""
+    how = OPERATORS[name].of(dtype)
+    scale = how.scale(pixels, outputs, False, None)
+    ours = told(resized(how, pixels, outputs, False, None), pixels, outputs)
+    assert ours == [sorted(set(how.read(scale, output, False, pixels))) for output in range(outputs)]
+
+
 def test_interiors() -> None:
     """Doubling is periodic inside; sizes without a common divisor are not."""
     double = resized(OPERATORS["upsample_bilinear"], 5, 10, False, None)

@@ -77,18 +77,14 @@ def is_causal(
         sizes = here.shape[here.axes.index(one)], below.shape[below.axes.index(one)]
         if sizes[0] != sizes[1]:
             raise FaltungError(f"{name} has {sizes[0]} units along {one} and the input {sizes[1]}; they must be equal")
-    entries = Lattices(graph, source).entries
-    if name not in entries:
+    lattices = Lattices(graph, source)
+    if name not in lattices.entries:
         return Causality(name, axes)
-    entry = entries[name][below.axes.index(axes[0])]
-    own_axis = isinstance(entry, Along) and entry.axis == here.axes.index(axes[0])
-    if len(axes) == 1 and own_axis and isinstance(entry, Along) and isinstance(entry.reads, Reads):
-        # the unbounded network reads more than the real one, so that what it does not read settles the matter
-        reads = entry.reads
-        if reads.stride == reads.period and all(
-            not taps or taps.bounds[-1] <= phase for phase, taps in enumerate(reads.taps)
-        ):
-            return Causality(name, axes)
+    entry = lattices.entries[name][below.axes.index(axes[0])]
+    reads = entry.reads if isinstance(entry, Along) and entry.axis == here.axes.index(axes[0]) else None
+    # the unbounded network reads more than the real one, so that what it does not read settles the matter
+    if len(axes) == 1 and name not in lattices.listed and isinstance(reads, Reads) and _looks_back(reads):
+        return Causality(name, axes)
     shape = tuple(here.shape[here.axes.index(one)] for one in axes)
     if prod(shape) > MOST_UNITS:
         raise FaltungError(f"{prod(shape)} units of {name} are too many to look at one by one; at most {MOST_UNITS}")
@@ -108,6 +104,12 @@ def is_causal(
         if later > places:
             return Causality(name, axes, _offending(graph, name, source, asked, dict(zip(axes, later, strict=True))))
     return Causality(name, axes)
+
+
+def _looks_back(reads: Reads) -> bool:
+    return reads.stride == reads.period and all(
+        not taps or taps.bounds[-1] <= phase for phase, taps in enumerate(reads.taps)
+    )
 
 
 def _middle_first(shape: tuple[int, ...]) -> Sequence[tuple[int, ...]]:

@@ -195,6 +195,10 @@ def erf(
     weights: Weights = None,
     samples: Annotated[int, typer.Option("--n", help="Random inputs to average over; 0 predicts.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    batch: Annotated[
+        Path | None, typer.Option(help="Inputs of your own to average over, in place of random ones: .npy, N x C x …")
+    ] = None,
+    by: Annotated[str, typer.Option(help="By which of several inputs: its number or name.")] = "0",
     unknown: Unknown = "refuse",
     plot: Plot = None,
     as_json: Json = False,
@@ -203,21 +207,25 @@ def erf(
     from faltung import models
     from faltung.effective import effective_receptive_field, predicted_receptive_field
 
-    asked = inputs.unit(unit)
+    asked, source = inputs.unit(unit), int(by) if by.isdecimal() else by
     if samples == 0 or not models.is_reference(net):
         network = _network(net, size, weights, unknown, exact=False)
         with _progress().status("counting paths"):
-            found = predicted_receptive_field(network, unit=asked, layer=layer)
-    elif net.endswith(".pt2"):
-        raise FaltungError(f"{net} is an exported program, whose gradients are not measured; predict with --n 0")
+            found = predicted_receptive_field(network, unit=asked, layer=layer, input=source)
     else:
         import torch
 
-        model, shapes = _model(net, size, weights), inputs.shapes(size or "")
-        with _progress().status(f"averaging over {samples} inputs"):
+        model, given = _model(net, size, weights), None
+        example = None if size is None else tuple(torch.zeros(shape) for shape in inputs.shapes(size))
+        if batch is not None:
+            from faltung.pictures import read
+
+            example, given = None, torch.from_numpy(read(batch)).float()
+        with _progress().status(f"averaging over {samples if given is None else len(given)} inputs"):
             found = effective_receptive_field(
-                model, unit=asked, layer=layer, example=torch.zeros(shapes[0]), n=samples, seed=seed, unknown=unknown
-            )
+                model, unit=asked, layer=layer, inputs=given, example=example, input=source, n=samples, seed=seed,
+                unknown=unknown,
+            )  # fmt: skip
     if plot is not None:
         from faltung import draw
 
@@ -232,10 +240,15 @@ def table(
     weights: Weights = None,
     unknown: Unknown = "refuse",
     exact: Exact = False,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """List the layers with their output size, stride, receptive field and start."""
     made = _network(net, size, weights, unknown, exact).table()
+    if plot is not None:
+        from faltung import draw
+
+        _save(lambda: draw.growth(made, title=net), plot)
     if as_json:
         _print_json(made.to_dict())
     else:

@@ -11,14 +11,19 @@ from functools import cached_property
 
 from faltung.errors import FaltungError, UnknownName
 from faltung.intervals import IntervalSet
-from faltung.region import Product, Region, Unit, coordinates, disjoint, name_unit
+from faltung.region import Product, Region, Unit, coordinates, disjoint, joined, name_unit
 from faltung.relation import Relation, clipped, whole
+from faltung.views import stepped_over
 
 INPUT = "input"
 """The name of a single input among the layers."""
 
 ANY = ("n", "c")
 """Axes that a unit may leave out, meaning any: the batch and the channel."""
+
+
+Known = dict[tuple[str, tuple[Product, ...]], dict[str, list[Product]]]
+"""What units of a layer read, remembered between walks."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,22 @@ class Graph:
             for layer in self.layers
             if not layer.passes
         }
+
+    @cached_property
+    def _leaps(self) -> dict[str, tuple[Edge, ...]]:
+        """The same, with views stepped over as well where axes are cut and joined again."""
+        leaps = dict(self._hops)
+        for name in leaps:
+            found = stepped_over(name, self._relations, self.shape) if self.maps else None
+            if found is not None:
+                sources = dict.fromkeys(source for source, _ in found)
+                leaps[name] = tuple(
+                    Edge(source, tuple(relation for other, relation in found if other == source)) for source in sources
+                )
+        return leaps
+
+    def _relations(self, name: str) -> list[tuple[str, Relation]]:
+        return [(edge.source, relation) for edge in self.hops(name) for relation in edge.relations]
 
     @cached_property
     def _roots(self) -> dict[str, str]:
@@ -189,43 +210,79 @@ class Graph:
         found = [factors for relation in edge.relations for factors in relation.inputs_of(products, inputs, outputs)]
         return clipped(found, inputs)
 
-    def read_by(self, products: Sequence[Product], layer: str | None) -> dict[str, list[Product]]:
-        """Return, for each input, the pixels that units of `layer` read; inputs not read are left out."""
+    def read_by(
+        self, products: Sequence[Product], layer: str | None, known: Known | None = None
+    ) -> dict[str, list[Product]]:
+        """Return, for each input, the pixels that units of `layer` read; inputs not read are left out.
+
+        Several walks that share `known` go the same way once only.
+        """
         start = self._roots[self.name(layer)]
         pending: dict[str, list[Product]] = {start: list(products)}
+        found: dict[str, list[Product]] | None = None
+        passed = []
         for current in reversed(self.up_to(start)):
             if current.name not in pending:
                 continue
-            here = pending.pop(current.name)
-            if len(here) > 1:
-                here = disjoint(here)
-            for edge in self._hops[current.name]:
-                found = self.read_through(edge, here, current.name)
-                if found:
-                    pending.setdefault(edge.source, []).extend(found)
-        return {name: disjoint(found) for name, found in pending.items()}
+            here = joined(pending.pop(current.name))
+            if known is not None and not pending:  # all ways lead through these units
+                passed.append((current.name, tuple(here)))
+                found = known.get(passed[-1])
+                if found is not None:
+                    break
+            for edge in self._leaps[current.name]:
+                read = self.read_through(edge, here, current.name)
+                if read:
+                    pending.setdefault(edge.source, []).extend(read)
+        if found is None:
+            found = {name: disjoint(read) for name, read in pending.items()}
+        if known is not None:
+            known.update(dict.fromkeys(passed, found))
+        return found
 
-    def readers_of(self, products: Sequence[Product], source: str, last: str | None) -> dict[str, list[Product]]:
-        """Return, for each layer up to `last`, the units that read units of an input; others are left out."""
+    def readers_of(
+        self,
+        products: Sequence[Product],
+        source: str,
+        last: str | None,
+        *,
+        every: bool = False,
+        leaping: bool = True,
+    ) -> dict[str, list[Product]]:
+        """Return, for `last` and each layer on the way to it, the units that read units of an input or layer.
+
+        Layers that repeat another one's units or that none of the units reach are left out. With `every` all layers up
+        to `last` count, those too that it does not depend on; without `leaping` those too that walks leap over.
+        """
+        edges = self._leaps if leaping else self._hops
+        last = self.name(last)
+        layers = self.layers[max(self.depth(source), 0) : self.depth(last)]
+        wanted = {self._roots[last]}
+        for current in reversed(layers):
+            if current.name in wanted:
+                wanted.update(edge.source for edge in edges[current.name])
         found: dict[str, list[Product]] = {source: list(products)}
-        for current in self.up_to(self.name(last)):
-            if current.passes:
-                root = self._roots[current.name]
-                if root in found:
-                    found[current.name] = found[root]
+        for current in layers:
+            if current.passes or not (every or current.name in wanted):
                 continue
             outputs = self.maps[current.name].shape
             here = [
                 factors
-                for edge in self._hops[current.name]
+                for edge in edges[current.name]
                 if edge.source in found
                 for relation in edge.relations
                 for factors in relation.outputs_of(found[edge.source], self.maps[edge.source].shape, outputs)
             ]
             here = clipped(here, outputs)
             if here:
-                found[current.name] = disjoint(here)
+                found[current.name] = joined(here)
+        if self._roots[last] in found:
+            found[last] = found[self._roots[last]]
         return found
+
+    def leaps(self, name: str) -> tuple[Edge, ...]:
+        """Return the edges of a layer, with views stepped over as well where axes are cut and joined again."""
+        return self._leaps.get(self._roots[name], ())
 
     def hops(self, name: str) -> tuple[Edge, ...]:
         """Return the edges of a layer, passing layers stepped over; none for an input."""

@@ -57,7 +57,7 @@ class IntervalSet:
             yield from range(start, stop)
 
     def __len__(self) -> int:
-        return sum(stop - start for start, stop in self.intervals)
+        return sum([stop - start for start, stop in self.intervals])
 
     def __bool__(self) -> bool:
         return bool(self.intervals)
@@ -69,8 +69,10 @@ class IntervalSet:
 
     def __and__(self, other: "IntervalSet") -> "IntervalSet":
         if len(self.intervals) == len(other.intervals) == 1:  # the common case
-            (mine,), (theirs,) = self.intervals, other.intervals
-            start, stop = max(mine[0], theirs[0]), min(mine[1], theirs[1])
+            (start, stop), (first, end) = self.intervals[0], other.intervals[0]
+            if first <= start and stop <= end:
+                return self
+            start, stop = max(start, first), min(stop, end)
             return IntervalSet(((start, stop),)) if start < stop else IntervalSet()
         common: list[tuple[int, int]] = []
         ours, others = iter(self.intervals), iter(other.intervals)
@@ -93,10 +95,14 @@ class IntervalSet:
 
     def issubset(self, other: "IntervalSet") -> bool:
         """Say whether every member is in the other set."""
-        if len(other.intervals) == 1 and self.intervals:
+        if not self.intervals or not other.intervals:
+            return not self.intervals
+        if len(other.intervals) == 1:
             ((start, stop),) = other.intervals
             return start <= self.intervals[0][0] and self.intervals[-1][1] <= stop
-        return self == other or not self - other
+        if self.intervals[0][0] < other.intervals[0][0] or other.intervals[-1][1] < self.intervals[-1][1]:
+            return False
+        return self.intervals == other.intervals or not self - other
 
     def complement(self, low: int, high: int) -> "IntervalSet":
         """Return the integers of range(low, high) that are not in the set."""

@@ -5,10 +5,12 @@ a periodic relation), or all its units read the same places (`Only`), or what th
 (`Irregular`). The relations are those of the unbounded network: borders are not part of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
-from faltung.graph import Graph, Layer
+from faltung.graph import Graph
 from faltung.intervals import IntervalSet
 from faltung.listed import Listed
 from faltung.reads import Reads
@@ -22,6 +24,7 @@ from faltung.relation import (
     Relation,
     Reshape,
     Shape,
+    Whole,
     matching_axes,
     whole,
 )
@@ -52,27 +55,30 @@ class Lattices:
         self.graph = graph
         self.input = graph.input(input)
         self._coverage: dict[str, tuple[IntervalSet, ...]] = {}
+        self._compositions: dict[tuple[Reads, Reads], Reads] = {}
         rank = len(graph.maps[self.input].axes) if graph.maps else _rank(graph)
+        sizes = graph.maps[self.input].shape if graph.maps else (0,) * rank
         self.entries: dict[str, tuple[Entry, ...]] = {self.input: tuple(Along(axis, SAME) for axis in range(rank))}
         self.boxes: dict[str, bool] = {self.input: True}
         """Whether a layer's units read the box of what they read along each axis, and not less."""
+        self.listed: set[str] = set()
+        """Layers that read the input through relations that are lists: their entries hold away from the borders."""
         for layer in graph.layers:
-            origins = [edge.source for edge in layer.edges if edge.source in self.entries for _ in edge.relations]
+            root = graph.root(layer.name)
+            if layer.passes and root in self.entries:
+                self.entries[layer.name], self.boxes[layer.name] = self.entries[root], self.boxes[root]
+            if any(edge.source in self.listed for edge in graph.leaps(layer.name)):
+                self.listed.add(layer.name)
             branches = [
-                self._through(relation, edge.source, layer.name)
-                for edge in layer.edges
-                if edge.source in self.entries
+                (self._through(relation, edge.source, layer.name), self._keeps_boxes(relation, edge.source))
+                for edge in graph.leaps(layer.name)
+                if edge.source in self.entries and not layer.passes
                 for relation in edge.relations
             ]
             if branches:
-                sizes = graph.maps[self.input].shape if graph.maps else (0,) * rank
-                self.entries[layer.name] = tuple(
-                    _met([branch[axis] for branch in branches], size) for axis, size in enumerate(sizes)
-                )
-                self.boxes[layer.name] = any(
-                    branch == self.entries[layer.name] and self.boxes[origin] and _keeps_boxes(relation)
-                    for branch, origin, relation in zip(branches, origins, _relations(layer, self.entries), strict=True)
-                )
+                met = tuple(_met([branch[axis] for branch, _ in branches], size) for axis, size in enumerate(sizes))
+                self.entries[layer.name] = met
+                self.boxes[layer.name] = _makes_box(met, branches)
 
     def _through(self, relation: Relation, source: str, layer: str) -> tuple[Entry, ...]:
         below = self.graph.maps[source].shape if self.graph.maps else ()
@@ -82,6 +88,8 @@ class Lattices:
             shapes = (above, *relation.between, below)
             steps = list(zip(relation.relations, shapes[1:], shapes[:-1], strict=True))[::-1]
         entries = self.entries[source]
+        if any(map(_has_list, [step for step, _, _ in steps])):
+            self.listed.add(layer)
         for step, inputs, outputs in steps:
             entries = tuple(self._one(step, entry, axis, source, inputs, outputs) for axis, entry in enumerate(entries))
         return entries
@@ -94,19 +102,40 @@ class Lattices:
         if isinstance(relation, AxisWise):
             ways = [relation.sources[place] for place in followed]
             if not any(isinstance(way, Along) for way in ways):
-                return self._fixed(entry, axis, source, ways[0])
+                return self._fixed(entry, axis, source, *ways[:1])  # of size 1 an axis may be gone, and none matter
             (way, *others) = ways
             if isinstance(entry, Along) and isinstance(way, Along) and not others:
                 outer, inner = _periodic(way.reads), _periodic(entry.reads)
                 if outer is not None and inner is not None:
-                    return Along(way.axis, outer.compose(inner))
+                    return Along(way.axis, self._composed(outer, inner))
                 return Irregular(frozenset([way.axis]))
             return Irregular(frozenset(way.axis for way in ways if isinstance(way, Along)))
         if isinstance(relation, Reshape):
             return _reshaped(entry, followed, inputs, outputs)
         return Irregular(frozenset(range(len(outputs))))
 
-    def _fixed(self, entry: Entry, axis: int, source: str, way: object) -> Only:
+    def _composed(self, outer: Reads, inner: Reads) -> Reads:
+        """Compose two relations, once only: the axes of a picture mostly go the same way."""
+        if outer is SAME:
+            return inner
+        if (outer, inner) not in self._compositions:
+            self._compositions[outer, inner] = outer.compose(inner)
+        return self._compositions[outer, inner]
+
+    def _keeps_boxes(self, relation: Relation, source: str) -> bool:
+        """Say whether units that read through a relation from a source read boxes of the input.
+
+        Axes of the input that views have joined stay independent only while the joint axis is read in step or whole.
+        """
+        if not self.boxes[source] or not isinstance(relation, AxisWise | Reshape):
+            return False
+        times = Counter(axis for entry in self.entries[source] for axis in _axes(entry))
+        return isinstance(relation, Reshape) or all(
+            isinstance(way, Whole) or (isinstance(way, Along) and way.reads is SAME)
+            for way in (relation.sources[axis] for axis in times if times[axis] > 1)
+        )
+
+    def _fixed(self, entry: Entry, axis: int, source: str, way: object = None) -> Only:
         """Return what is read when every output reads the same places of the axes that matter."""
         if isinstance(entry, Along) and isinstance(way, Only):
             return Only(entry.reads.inputs_of(way.places).clip(0, self.graph.maps[self.input].shape[axis]))
@@ -124,12 +153,21 @@ class Lattices:
         return self._coverage[layer]
 
 
-def _relations(layer: Layer, entries: Mapping[str, object]) -> list[Relation]:
-    return [relation for edge in layer.edges if edge.source in entries for relation in edge.relations]
+def _has_list(relation: Relation) -> bool:
+    return isinstance(relation, AxisWise) and any(
+        isinstance(way, Along) and isinstance(way.reads, Listed) for way in relation.sources
+    )
 
 
-def _keeps_boxes(relation: Relation) -> bool:
-    return isinstance(relation, AxisWise | Reshape)
+def _makes_box(met: tuple[Entry, ...], branches: Sequence[tuple[tuple[Entry, ...], bool]]) -> bool:
+    """Say whether branches that meet read a box: one of them reads it all, or they read all of its combinations."""
+    if len(branches) == 1:
+        return branches[0][1]
+    if any(isinstance(entry, Irregular) for entry in met):
+        return False
+    different = {branch for branch, _ in branches}
+    combinations = prod(len(set(along)) for along in zip(*different, strict=True))
+    return (met, True) in branches or (all(box for _, box in branches) and len(different) == combinations)
 
 
 def _reshaped(entry: Along | Irregular, followed: frozenset[int], inputs: Shape, outputs: Shape) -> Entry:

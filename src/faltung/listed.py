@@ -5,9 +5,11 @@ they read is exact, and they have no lattice. Reflecting or circular padding and
 and read otherwise at their borders. Standard library only.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
@@ -43,14 +45,32 @@ class Listed:
 
     def inputs_of(self, outputs: IntervalSet) -> IntervalSet:
         """Return every input that any of the outputs reads."""
-        inside = outputs.clip(0, len(self.taps))
-        if len(inside) == len(self.taps):
-            return self._coverage
-        return IntervalSet.of(pair for output in inside for pair in self.taps[output].intervals)
+        read: list[tuple[int, int]] = []
+        for start, stop in outputs.clip(0, len(self.taps)).intervals:
+            run = bisect_right(self._runs, start) - 1
+            while self._runs[run] < stop:
+                first, last = max(start, self._runs[run]), min(stop, self._runs[run + 1]) - 1
+                if first == last:
+                    read += self.taps[first].intervals
+                else:
+                    read.append((self.taps[first].intervals[0][0], self.taps[last].intervals[0][1]))
+                run += 1
+        return IntervalSet.of(read)
 
     @cached_property
-    def _coverage(self) -> IntervalSet:
-        return IntervalSet.of(pair for taps in self.taps for pair in taps.intervals)
+    def _runs(self) -> tuple[int, ...]:
+        """Where runs of outputs begin that read interval after interval, each overlapping or touching the one before.
+
+        Neither end moves back: outputs of a run read all from where the first one begins to where the last one ends.
+        """
+        begins = []
+        before: tuple[int, int] | None = None
+        for output, taps in enumerate(self.taps):
+            here = taps.intervals[0] if len(taps.intervals) == 1 else None
+            if before is None or here is None or not before[0] <= here[0] <= before[1] <= here[1]:
+                begins.append(output)
+            before = here
+        return (*begins, len(self.taps))
 
     def transpose(self) -> "Listed":
         """Return the relation read backwards: which outputs read each input."""
@@ -58,15 +78,17 @@ class Listed:
 
     @cached_property
     def _transposed(self) -> "Listed":
-        # Only what changes from one output to the next is looked at: running sums would else be quadratic.
-        inputs = max((taps.bounds.stop for taps in self.taps), default=0)
-        readers: list[list[tuple[int, int]]] = [[] for _ in range(inputs)]
-        since = [0] * inputs
-        before = IntervalSet()
-        for output, taps in enumerate((*self.taps, IntervalSet())):
-            for place in before - taps:
-                readers[place].append((since[place], output))
-            for place in taps - before:
-                since[place] = output
-            before = taps
-        return Listed(tuple(IntervalSet(tuple(outputs)) for outputs in readers))
+        readers: list[list[tuple[int, int]]] = [[] for _ in range(max((t.bounds.stop for t in self.taps), default=0))]
+        for begin, end in pairwise(self._runs):
+            for start, stop in self.taps[begin].intervals if end - begin == 1 else ():
+                for place in range(start, stop):
+                    readers[place].append((begin, end))
+            if end - begin > 1:
+                first = last = begin
+                for place in self.inputs_of(IntervalSet(((begin, end),))):
+                    while self.taps[first].intervals[0][1] <= place:
+                        first += 1
+                    while last < end and self.taps[last].intervals[0][0] <= place:
+                        last += 1
+                    readers[place].append((first, last))
+        return Listed(tuple(map(IntervalSet.of, readers)))

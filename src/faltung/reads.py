@@ -77,7 +77,20 @@ class Reads:
             ((first, end),) = self.taps[0].intervals
             if 0 < self.stride <= end - first or stop - start == 1:
                 return IntervalSet(((self.stride * start + first, self.stride * (stop - 1) + end),))
-        return IntervalSet.of(_inputs_of(self.stride, self.taps, outputs))
+        return IntervalSet.of(self._swept(outputs))
+
+    def _swept(self, outputs: IntervalSet) -> Iterator[tuple[int, int]]:
+        period = len(self.taps)
+        for start, stop in outputs.intervals:
+            for phase in self._reading if stop - start >= period else (o % period for o in range(start, stop)):
+                first, end = -((phase - start) // period), -((phase - stop) // period)
+                if first < end:
+                    yield from _sweep(self.stride, self.taps[phase].intervals, first, end)
+
+    @cached_property
+    def _reading(self) -> tuple[int, ...]:
+        """The phases that read anything."""
+        return tuple(phase for phase, taps in enumerate(self.taps) if taps)
 
     def compose(self, inner: "Reads") -> "Reads":
         """Return the relation of this operator applied to the output of `inner`.
@@ -208,15 +221,6 @@ def _sweep(stride: int, taps: tuple[tuple[int, int], ...], first: int, stop: int
         else:
             for moved in range(low, high + 1, abs(stride)):
                 yield moved + start, moved + end
-
-
-def _inputs_of(stride: int, taps: tuple[IntervalSet, ...], outputs: IntervalSet) -> Iterator[tuple[int, int]]:
-    period = len(taps)
-    for start, stop in outputs.intervals:
-        for phase in range(period) if stop - start >= period else (o % period for o in range(start, stop)):
-            first, end = -((phase - start) // period), -((phase - stop) // period)
-            if first < end:
-                yield from _sweep(stride, taps[phase].intervals, first, end)
 
 
 def _reduce(stride: int, taps: tuple[IntervalSet, ...]) -> tuple[int, tuple[IntervalSet, ...]]:

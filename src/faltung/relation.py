@@ -7,7 +7,7 @@ exact by an index tensor (`Moved`). A relation maps products of interval sets to
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
@@ -45,12 +45,27 @@ class Relation(Protocol):
         """Return the units of a tensor of shape `outputs` that read units of one of shape `inputs`."""
 
 
+SAME = Reads(1, [[0]])
+"""The relation in which output i reads input i."""
+
+
 @dataclass(frozen=True)
 class Along:
     """An input axis that follows an output axis."""
 
     axis: int
     reads: AxisReads
+
+    def __post_init__(self) -> None:
+        if self.reads == SAME:
+            object.__setattr__(self, "reads", SAME)  # known by identity, it is passed over quickly
+
+    def __reduce__(self) -> "tuple[type[Along], tuple[int, AxisReads]]":
+        return Along, (self.axis, self.reads)  # the identity outlives pickling
+
+    def read_by(self, units: Product, size: int) -> IntervalSet:
+        """Return the places of the axis, `size` in all, that units read."""
+        return units[self.axis] if self.reads is SAME else self.reads.inputs_of(units[self.axis])
 
 
 @dataclass(frozen=True)
@@ -59,14 +74,18 @@ class Only:
 
     places: IntervalSet
 
+    def read_by(self, units: Product, size: int) -> IntervalSet:
+        """Return the places of the axis that units read."""
+        return self.places
+
 
 @dataclass(frozen=True)
 class Whole:
     """An input axis of which every output reads everything."""
 
-
-SAME = Reads(1, [[0]])
-"""The relation in which output i reads input i."""
+    def read_by(self, units: Product, size: int) -> IntervalSet:
+        """Return the places of the axis, `size` in all, that units read."""
+        return whole(size)
 
 
 @dataclass(frozen=True)
@@ -83,20 +102,22 @@ class AxisWise:
         """Return the relation of a pointwise operator: every unit reads the unit at its own place."""
         return cls(tuple(Along(axis, SAME) for axis in range(rank)))
 
+    @cached_property
+    def _in_place(self) -> bool:
+        return self == AxisWise.same(len(self.sources))
+
     def inputs_of(self, products: Sequence[Product], inputs: Shape, outputs: Shape) -> Iterable[Product]:
         """Return what the units read; see `Relation`."""
-        for factors in products:
-            yield tuple(
-                (factors[source.axis] if source.reads is SAME else source.reads.inputs_of(factors[source.axis]))
-                if isinstance(source, Along)
-                else source.places
-                if isinstance(source, Only)
-                else whole(size)
-                for source, size in zip(self.sources, inputs, strict=True)
-            )
+        if self._in_place and len(inputs) == len(outputs):
+            return products
+        axes = list(zip(self.sources, inputs, strict=True))
+        return [tuple([source.read_by(units, size) for source, size in axes]) for units in products]
 
     def outputs_of(self, products: Sequence[Product], inputs: Shape, outputs: Shape) -> Iterable[Product]:
         """Return the units that read; see `Relation`."""
+        if self._in_place and len(inputs) == len(outputs):
+            return products
+        readers = []
         for factors in products:
             found = [whole(size) for size in outputs]
             for source, members in zip(self.sources, factors, strict=True):
@@ -107,7 +128,8 @@ class AxisWise:
                 elif isinstance(source, Only) and not source.places & members:
                     break
             else:
-                yield tuple(found)
+                readers.append(tuple(found))
+        return readers
 
 
 @dataclass(frozen=True)
@@ -177,10 +199,17 @@ class Moved:
 
 def clipped(products: Iterable[Product], shape: Sequence[int]) -> list[Product]:
     """Return what of the products lies inside a shape; empty products are left out."""
-    inside = (
-        tuple(members.clip(0, size) for members, size in zip(factors, shape, strict=True)) for factors in products
-    )
-    return [factors for factors in inside if all(factors)]
+    found = []
+    for factors in products:
+        for members, size in zip(factors, shape, strict=True):
+            intervals = members.intervals
+            if not intervals or intervals[0][0] < 0 or intervals[-1][1] > size:
+                inside = tuple([members.clip(0, size) for members, size in zip(factors, shape, strict=True)])
+                found += [inside] if all(inside) else []
+                break
+        else:  # most lie inside
+            found.append(factors)
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -96,7 +96,7 @@ def first_sight(graph: Graph, pixel: Unit, at: Unit | None = None, input: int | 
     target = graph.unit(pixel, source)
     place = {axis: int((at or pixel)[axis]) for axis in graph.shown_axes(source)}
     graph.unit(place, source)
-    readers = graph.readers_of([target], source, None)
+    readers = graph.readers_of([target], source, None, every=True)
     below = graph.map(source)
     sights = []
     first: tuple[str, dict[str, int]] | None = None

@@ -1,27 +1,23 @@
 """The table of a network: what each layer is, how it lies over the picture, and how much of it its units read."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from faltung.border import untouched
-from faltung.graph import ANY, Graph
+from faltung.complete import Completeness
+from faltung.graph import ANY, Graph, Known
 from faltung.intervals import IntervalSet
 from faltung.lattice import Entry, Lattices
 from faltung.reads import Reads
-from faltung.region import Product, Region
+from faltung.region import Region
 from faltung.relation import Along, Only, whole
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 Numbers = tuple[int | None, ...]
-
-MOST_UNITS = 400
-"""How many units of a layer are looked at one by one to prove that all of them read the whole picture."""
 
 COLUMNS = {
     "layer": "left",
@@ -212,8 +208,9 @@ class _Maker:
         self.names = tuple(axes[place] for place in self.shown) if graph.maps else ()
         self.shape = tuple(graph.maps[lattices.input].shape[place] for place in self.shown) if graph.maps else ()
         self.clean = untouched(graph) if graph.maps else {}
-        self.complete: set[str] = set()
+        self.complete = Completeness(lattices) if graph.maps else None
         self._walked: tuple[str, Region] = ("", Region((), (), ()))
+        self._known: Known = {}
 
     def row(self, name: str) -> Row:
         """Return the row of a layer."""
@@ -243,7 +240,7 @@ class _Maker:
             self._share_read(name, entries),
             self._share_of_picture(largest),
             tuple(self._ring(name, entry) for entry in entries) if self.graph.maps else (None,) * len(entries),
-            self._complete(name, entries),
+            self.complete is not None and self.complete.of(name),
             layer.unknown if layer else "",
         )
 
@@ -260,7 +257,7 @@ class _Maker:
                 whole(size) if axis in ANY else IntervalSet.one(size // 2)
                 for axis, size in zip(here.axes, here.shape, strict=True)
             )
-            read = self.graph.read_by([middle], name).get(self.lattices.input, [])
+            read = self.graph.read_by([middle], name, self._known).get(self.lattices.input, [])
             self._walked = (name, self.graph.region(self.lattices.input, read, self.names))
         return self._walked[1]
 
@@ -292,63 +289,6 @@ class _Maker:
             return None
         clean, size = self.clean[name][entry.axis], self.graph.maps[name].shape[entry.axis]
         return (clean.bounds.start, size - clean.bounds.stop) if clean else (size, size)
-
-    def _complete(self, name: str, entries: list[Entry]) -> bool:
-        """Say whether every unit reads the whole picture; False also where that would take too long to decide."""
-        if not self.shape:
-            return False
-        here = self.graph.maps[name]
-        for entry, size in zip(entries, self.shape, strict=True):
-            if isinstance(entry, Only) and len(entry.places) == size:
-                continue
-            if not isinstance(entry, Along) or not isinstance(entry.reads, Reads) or not all(entry.reads.taps):
-                return False
-            ends = (0, here.shape[entry.axis] - 1)  # unclipped they read no less than they do
-            if not all(whole(size).issubset(entry.reads.inputs_of(IntervalSet.points([end]))) for end in ends):
-                return False
-        if not self.lattices.boxes[name] and prod(here.shape[place] for place in self._spatial(name)) > MOST_UNITS:
-            return False
-        sources = {edge.source for edge in self.graph.hops(name)}
-        if sources and sources <= self.complete:
-            self.complete.add(name)
-            return True
-        everything = prod(self.shape)
-        for unit in self._deciding(name):
-            read = self.graph.read_by([unit], name).get(self.lattices.input, [])
-            if self.graph.region(self.lattices.input, read, self.names).size < everything:
-                return False
-        self.complete.add(name)
-        return True
-
-    def _spatial(self, name: str) -> list[int]:
-        return [place for place, axis in enumerate(self.graph.maps[name].axes) if axis not in ANY]
-
-    def _deciding(self, name: str) -> Iterable[Product]:
-        """Yield the units that decide whether all of a layer read the whole picture, any channel of each.
-
-        Where a unit reads a box, its axes may be looked at one by one; else each unit counts. Corners come first.
-        """
-        here = self.graph.maps[name]
-        axes = self._spatial(name)
-        ends_first = [_ends_first(here.shape[place]) for place in axes]
-        if self.lattices.boxes[name]:
-            chosen: Iterable[tuple[int, ...]] = (
-                tuple(place if axis == number else 0 for axis in range(len(axes)))
-                for number, places in enumerate(ends_first)
-                for place in places
-            )
-        else:
-            chosen = product(*ends_first)
-        everywhere = [whole(size) for size in here.shape]
-        for places in chosen:
-            unit = list(everywhere)
-            for axis, place in zip(axes, places, strict=True):
-                unit[axis] = IntervalSet.one(place)
-            yield tuple(unit)
-
-
-def _ends_first(size: int) -> list[int]:
-    return sorted(range(size), key=lambda place: min(place, size - 1 - place))
 
 
 def _percent(share: float | None) -> str:

@@ -71,11 +71,28 @@ def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bo
         raise FaltungError(f"unknown={unknown!r} must be 'refuse' or 'reads-all'")
     for family in iter_modules(rules.__path__):
         import_module(f"faltung.rules.{family.name}")
+    return _Builder(exported(model, inputs), unknown == "reads-all", exact_weights).network()
+
+
+def exported(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
+    """Return a model as torch.export traces it, with what is written in place told by name."""
     program = _traced(model, inputs)
     if _overwritten_and_read(program):
-        with _quiet():
-            program = program.run_decompositions({})
-    return _Builder(program, unknown == "reads-all", exact_weights).network()
+        try:
+            with _quiet():
+                program = program.run_decompositions({})
+        except Exception as error:  # torch cannot, with sizes that it takes for unknown
+            first = (str(error).strip().splitlines() or [""])[0]
+            why = f"torch.export cannot tell what it writes in place: {type(error).__name__}: {first}"
+            raise FaltungError(f"{type(model).__name__}: {why}") from error
+    return program
+
+
+def nodes(program: "ExportedProgram") -> dict[str, str]:
+    """Return for each layer of a traced program, and each input, the name of its node."""
+    builder = _Builder(program, reads_all=True, exact_weights=False)
+    builder.network()
+    return {name: node.name for node, name in builder.names.items()}
 
 
 def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
@@ -90,6 +107,10 @@ def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
         model = _Function(model).module
     if not inputs:
         raise FaltungError("capture needs example inputs, such as torch.zeros(1, 3, 224, 224)")
+    from torch.utils._pytree import tree_map
+
+    # torch.export takes a tensor that is given twice for one input: each place gets an object of its own
+    inputs = tree_map(lambda given: given.detach() if isinstance(given, torch.Tensor) else given, inputs)
     try:
         with _quiet(), torch.random.fork_rng(devices=[]):
             return export(model, inputs, strict=False)
@@ -97,9 +118,22 @@ def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
         raise
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
-        raise FaltungError(
-            f"{type(model).__name__} cannot be traced by torch.export: {type(error).__name__}: {lines[0]}"
-        ) from error
+        why = f"torch.export: {type(error).__name__}: {lines[0]}"
+        if _is_packed(error):
+            why = "torch.export: packed sequences have lengths that are not known"
+        raise FaltungError(f"{type(model).__name__} cannot be traced by {why}") from error
+
+
+def _is_packed(error: Exception) -> bool:
+    """Say whether a trace broke where a packed sequence was at hand."""
+    from torch.nn.utils.rnn import PackedSequence
+
+    place = error.__traceback__
+    while place is not None:
+        if any(isinstance(value, PackedSequence) for value in place.tb_frame.f_locals.values()):
+            return True
+        place = place.tb_next
+    return False
 
 
 class _Function:
@@ -222,7 +256,10 @@ class _Builder:
     def _outputs(self) -> tuple[str, ...]:
         returned = {node.name: node for node in self.names}
         wanted = [name for name in self.program.graph_signature.user_outputs if isinstance(name, str)]
-        return tuple(self.names[returned[name]] for name in wanted if name in returned)
+        found = tuple(self.names[returned[name]] for name in wanted if name in returned)
+        if not found:
+            raise FaltungError("no output of the model depends on an input")
+        return found
 
     def _layer(self, node: "Node", title: str) -> Layer | None:
         """Return the layer of a node; None where it does not depend on an input."""
@@ -300,7 +337,18 @@ class _Builder:
         if not hasattr(value, "shape"):
             return value
         dtype = str(value.dtype).removeprefix("torch.")
-        return Tensor(tuple(value.shape), self.names.get(given, ""), dtype, self._numbers(given))
+        strided = str(value.layout) == "torch.strided"
+        row_major = strided and value.is_contiguous() and value.storage_offset() == 0
+        name, numbers = self.names.get(given, ""), self._numbers(given)
+        return Tensor(tuple(value.shape), name, dtype, numbers, lambda: self._origin(given), row_major)
+
+    def _origin(self, node: "Node") -> Call | None:
+        """Return the call that a tensor comes from; None for inputs, parameters and constants."""
+        asked, output = node.args if node.target is getitem else (node, 0)
+        if not hasattr(asked.target, "_schema"):  # type: ignore[union-attr]
+            return None
+        arguments, _ = self._arguments(asked)  # type: ignore[arg-type]
+        return Call(base_name(asked.target), arguments, _shape(node), output)  # type: ignore[union-attr, arg-type]
 
     def _numbers(self, node: "Node") -> "Callable[[], torch.Tensor] | None":
         """Return what gives the numbers of a tensor, where they are the same in every run; else None."""
@@ -379,4 +427,6 @@ def _shape(node: "Node") -> tuple[int, ...]:
     try:
         return tuple(int(size) for size in node.meta["val"].shape)
     except Exception:  # a size that torch.export knows only by a symbol
-        raise UnknownOperator(base_name(node.target), node.name, "the size of its output depends on the data") from None
+        asked: Any = node.args[0] if node.target is getitem else node
+        why = "the size of its output depends on the data"
+        raise UnknownOperator(base_name(asked.target), asked.name, why) from None

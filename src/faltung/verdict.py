@@ -7,23 +7,11 @@ whether given weights use it is a question of numbers.
 from dataclasses import dataclass
 from typing import Any
 
-from faltung.graph import ANY, FeatureMap, Graph, Layer
+from faltung.depth import depth
+from faltung.graph import ANY, Edge, Graph
 from faltung.intervals import IntervalSet
-from faltung.reads import Reads
-from faltung.region import (
-    Product,
-    Region,
-    Unit,
-    disjoint,
-    intersection,
-    name_unit,
-    nearest_places,
-)
-from faltung.relation import SAME, Along, AxisWise, clipped
+from faltung.region import Product, Region, Unit, intersection, name_unit, nearest_places
 from faltung.words import count
-
-MOST_COPIES = 100_000
-"""How many further layers are tried before the search for the depth that would reach a pixel gives up."""
 
 DIRECTIONS = {"x": ("left", "right"), "y": ("above", "below"), "z": ("before", "behind")}
 
@@ -132,87 +120,53 @@ def sees(graph: Graph, unit: Unit, pixel: Unit, layer: str | None = None, input:
     place = {axis: pixel[axis] for axis in field.axes}
     nearest = field.nearest(place) if field else None
     distance = {axis: place[axis] - nearest[axis] for axis in field.axes} if nearest else None
-    return Verdict(name, unit, pixel, field, (), nearest, distance, *_depth(graph, asked, readers, name))
+    return Verdict(name, unit, pixel, field, (), nearest, distance, *depth(graph, asked, readers, name))
 
 
 def _path(
     graph: Graph, asked: Product, unit: dict[str, int], readers: dict[str, list[Product]], name: str
 ) -> tuple[Step, ...]:
-    """Walk from the unit to the pixel, at each layer to the middle-most unit that still reads the pixel."""
-    steps = [Step(name, unit)]
+    """Walk from the unit to the pixel; what the walk leaps over is walked from layer to layer."""
+    steps = [(name, asked)]
     here, current = asked, graph.root(name)
     while current not in graph.inputs:
-        for edge in graph.hops(current):
-            read = graph.read_through(edge, [here], current)
-            shared = intersection(read, readers.get(edge.source, []))
-            if shared:
-                middle = [(read_axis[0] + read_axis[-1]) // 2 for read_axis in _bounds(read)]
-                places = nearest_places(shared, middle)
-                here, current = tuple(map(IntervalSet.one, places)), edge.source
-                shown = graph.shown_axes(current, unit)
-                told = zip(graph.map(current).axes, places, strict=True)
-                steps.append(Step(current, {axis: place for axis, place in told if axis in shown}))
-                break
+        source, there = _next(graph, here, current, readers, graph.leaps(current))
+        if graph.leaps(current) is not graph.hops(current):
+            between = graph.readers_of([there], source, current, leaping=False)
+            while current != source:
+                current, here = _next(graph, here, current, between, graph.hops(current))
+                steps.append((current, here))
         else:
-            raise AssertionError("a unit that reads a pixel reads it through one of its sources")
-    return tuple(steps)
+            steps.append((source, there))
+        here, current = there, source
+    return (Step(name, unit), *(_step(graph, layer, product, unit) for layer, product in steps[1:]))
 
 
-def _bounds(products: list[Product]) -> list[range]:
-    return [
-        range(min(m.bounds.start for m in along), max(m.bounds.stop for m in along))
-        for along in zip(*products, strict=True)
-    ]
+def _next(
+    graph: Graph, here: Product, current: str, readers: dict[str, list[Product]], edges: tuple[Edge, ...]
+) -> tuple[str, Product]:
+    """Return the middle-most unit that is read and still reads the pixel, and its layer."""
+    for edge in edges:
+        if edge.source in readers:
+            read = graph.read_through(edge, [here], current)
+            shared = intersection(read, readers[edge.source])
+            if shared:
+                if len(shared) == 1 and all([len(places) == 1 for places in shared[0]]):
+                    return edge.source, shared[0]
+                return edge.source, tuple(map(IntervalSet.one, nearest_places(shared, _middle(read))))
+    raise AssertionError("a unit that reads a pixel reads it through one of its sources")
 
 
-def _depth(graph: Graph, asked: Product, readers: dict[str, list[Product]], name: str) -> tuple[int | None, str, str]:
-    """Return with how many layers the unit would first see the pixel, copies of which, and else why not."""
-    if name not in readers:
-        return None, "", f"no unit of {name} reads that pixel"
-    layer = _widening(graph, name)
-    if layer is None:
-        return None, "", f"no layer up to {name} keeps the size and widens the field"
-    shape = graph.shape(name)
-    relation = layer.edges[0].relations[0]
-    reached, remembered, remember_at = [asked], [asked], 1
-    for copies in range(1, MOST_COPIES + 1):
-        reached = disjoint(clipped(relation.inputs_of(reached, shape, shape), shape))
-        if intersection(reached, readers[name]):
-            return graph.depth(name) + copies, layer.name, ""
-        if reached == remembered:
-            return None, layer.name, f"further copies of {layer.name} read the same units again"
-        if copies == remember_at:  # Brent's cycle detection: a state that comes back ends the search
-            remembered, remember_at = reached, 2 * remember_at
-    return None, layer.name, f"not within {MOST_COPIES:,} copies of {layer.name}"
+def _step(graph: Graph, layer: str, product: Product, unit: dict[str, int]) -> Step:
+    told = zip(graph.maps[layer].axes, product, strict=True)
+    return Step(layer, {axis: places.bounds[0] for axis, places in told if axis not in ANY or axis in unit})
 
 
-def _widening(graph: Graph, name: str) -> Layer | None:
-    """Return the last layer, up to `name`, that can be put on top of it and adds context."""
-    here = graph.map(name)
-    for layer in reversed(graph.up_to(name)):
-        if len(layer.edges) == len(layer.edges[0].relations) == 1 and not layer.passes:
-            relation, below = layer.edges[0].relations[0], graph.map(layer.edges[0].source)
-            if (
-                isinstance(relation, AxisWise)
-                and here.axes == below.axes == graph.map(layer.name).axes
-                and _keeps(relation, below, graph.map(layer.name))
-            ):
-                return layer
-    return None
-
-
-def _keeps(relation: AxisWise, below: FeatureMap, above: FeatureMap) -> bool:
-    """Say whether a window layer keeps the size along every spatial axis, whatever it is, and widens one."""
-    widens = False
-    for place, (axis, source) in enumerate(zip(below.axes, relation.sources, strict=True)):
-        if axis in ANY:
-            continue
-        if not isinstance(source, Along) or source.axis != place or not isinstance(source.reads, Reads):
-            return False
-        if not source.reads.stride == source.reads.period == 1 or below.shape[place] != above.shape[place]:
-            return False
-        widens |= source.reads != SAME
-    return widens
+def _middle(products: list[Product]) -> list[int]:
+    """Return the middle of the box around some products."""
+    first = [min([members.intervals[0][0] for members in along]) for along in zip(*products, strict=True)]
+    stop = [max([members.intervals[-1][1] for members in along]) for along in zip(*products, strict=True)]
+    return [(a + b - 1) // 2 for a, b in zip(first, stop, strict=True)]
 
 
 def _shortened(steps: list[str], most: int = 12) -> list[str]:

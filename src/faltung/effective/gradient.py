@@ -1,30 +1,39 @@
 """Effective receptive fields measured: the mean absolute gradient of a unit by the input."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.effective.report import EffectiveField
-from faltung.errors import FaltungError, suggestion
+from faltung.effective.running import Run, run_to, undisturbed
+from faltung.effective.samples import Samples, as_arguments, samples, tensors_of
+from faltung.errors import FaltungError
+from faltung.network import Network
 from faltung.region import Unit, name_unit
-from faltung.tracing import capture
+from faltung.tracing import capture, exported
 from faltung.words import count
 
 if TYPE_CHECKING:
     import torch
+    from torch.export import ExportedProgram
+
+Inputs = Any
+"""A tensor for a model of one input, else a tuple of its arguments."""
 
 
 def effective_receptive_field(
-    model: "torch.nn.Module | Callable[..., Any]",
+    model: "torch.nn.Module | ExportedProgram | Callable[..., Any]",
     *,
     unit: Unit,
     layer: str | None = None,
-    inputs: "torch.Tensor | None" = None,
-    example: "torch.Tensor | None" = None,
+    inputs: Inputs = None,
+    example: Inputs = None,
+    input: int | str = 0,
+    others: str = "random",
     n: int = 16,
     seed: int = 0,
+    evaluate: bool = True,
     unknown: str = "refuse",
 ) -> EffectiveField:
     """Return how much each pixel weighs in a unit: the mean absolute gradient of the unit by the input.
@@ -39,19 +48,29 @@ def effective_receptive_field(
 
     Parameters
     ----------
-    model : torch.nn.Module or function
-        Takes one tensor whose first axis is the batch and whose second is the channel.
+    model : torch.nn.Module, torch.export.ExportedProgram or function
+        Takes tensors whose first axis is the batch; the second axis of the one asked about is the channel.
     unit : mapping
         The unit, such as dict(y=3, x=4), or dict(c=7, y=3, x=4) for one channel alone.
     layer : str, optional
-        A module of the model, such as "layer4.1.conv2", whose (first) output the unit is in; its k-th further
-        call is "layer4.1.conv2@k". The model's output where left out.
-    inputs : torch.Tensor, shape (N, C, …), optional
-        What to average over; floating-point numbers.
-    example : torch.Tensor, shape (any, C, …), optional
-        In place of `inputs`: the gradient is averaged over `n` random normal inputs of this shape and type.
+        The layer that the unit is in, as `faltung.capture` names it: a module of the model, such as
+        "layer4.1.conv2", of which the (first) output is meant ("layer4.1.conv2@k" is its k-th further call), or any
+        other layer of the table. The model's output where left out.
+    inputs : torch.Tensor, shape (N, C, …), or tuple, optional
+        What to average over; floating-point numbers. For a model of several inputs a tuple of its arguments: those
+        with a first axis of N are taken picture by picture, any other serves all.
+    example : torch.Tensor, shape (any, C, …), or tuple, optional
+        In place of `inputs`: the gradient is averaged over `n` random normal inputs of this shape and type. An
+        exported program brings its own.
+    input : int or str
+        By which of several inputs the gradient is taken: its number or name.
+    others : {'random', 'fixed'}
+        Further inputs, with an example: drawn anew for each sample if they are floating-point numbers, or as they
+        stand in the example.
     n, seed : int
         How many random inputs, and the seed for them and for the signs.
+    evaluate : bool
+        Run in evaluation mode; False keeps the mode of each module.
     unknown : {'refuse', 'reads-all'}
         What to do about operators without a rule; see `faltung.capture`.
 
@@ -63,7 +82,7 @@ def effective_receptive_field(
     ------
     FaltungError
         If there are no inputs or both kinds, they are not a batch of floating-point numbers with channels and
-        places, the layer is no module, the unit lies outside, or the gradient is 0 everywhere or not finite.
+        places, the layer is unknown, the unit lies outside, or the gradient is 0 everywhere or not finite.
     RuntimeError
         If the gradient leaves the theoretical field: a defect of Faltung.
 
@@ -81,30 +100,40 @@ def effective_receptive_field(
     array([[0.  , 0.25, 0.5 , 0.25, 0.  ]])
     """
     import torch
+    from torch.export import ExportedProgram
 
-    if not (isinstance(model, torch.nn.Module) or callable(model)) or isinstance(model, torch.export.ExportedProgram):
+    is_program = isinstance(model, ExportedProgram)
+    if not (is_program or callable(model)):
         raise FaltungError(f"a gradient needs a torch.nn.Module or a function, not {type(model).__name__}")
+    if is_program and inputs is None and example is None:
+        example = _example_of(model)  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(seed)
-    batch = _batch(inputs, example, n, generator)
-    with _undisturbed(model, batch), torch.inference_mode(False), torch.enable_grad():
-        net = capture(model, batch[:1], unknown=unknown)
+    arguments = as_arguments(inputs, example)
+    with undisturbed(model, tensors_of(arguments)[0], evaluate), torch.inference_mode(False), torch.enable_grad():
+        chosen = input if isinstance(input, int) else _number_of(capture(model, *arguments, unknown=unknown), input)
+        taken = samples(inputs, example, chosen, others, n, generator)
+        program = exported(model, taken.arguments[0])
+        net = capture(program, unknown=unknown)
+        _check_shapes(net, taken)
+        source = net.input(chosen)
         place = net.unit(unit, layer)
-        field = net.receptive_field(unit=unit, layer=layer)
+        field = net.receptive_field(unit=unit, layer=layer, input=source)
         window = tuple(slice(members.bounds.start, members.bounds.stop) for members in place)
 
         def score(activation: torch.Tensor) -> torch.Tensor:
             if tuple(activation.shape) != net.shape(layer):
                 given, traced = ("x".join(map(str, shape)) for shape in (activation.shape, net.shape(layer)))
                 raise FaltungError(f"{net.name(layer)} gives a tensor of {given} where {traced} was traced")
-            chosen = activation[window]
-            signs = torch.randint(0, 2, chosen.shape, generator=generator) * 2 - 1
-            return (chosen * signs.to(chosen)).sum()
+            part = activation[window]
+            signs = torch.randint(0, 2, part.shape, generator=generator) * 2 - 1
+            return (part * signs.to(part)).sum()
 
-        hidden = tuple(axis for axis, name in enumerate(net.maps[net.inputs[0]].axes) if name not in field.axes)
+        run = run_to(model, program, net, layer)
+        hidden = tuple(axis for axis, name in enumerate(net.maps[source].axes) if name not in field.axes)
         who = f"unit {name_unit(unit)} of {net.name(layer)}"
         total = np.zeros(field.shape)
-        for number in range(len(batch)):
-            gradient = _gradient(model, layer, batch[number : number + 1], score)
+        for number in range(len(taken)):
+            gradient = _gradient(run, taken, number, score)
             magnitude = gradient.abs().to(torch.float64).sum(hidden).cpu().numpy()
             if not np.isfinite(magnitude).all():
                 raise FaltungError(f"{who}: its gradient by input {number} is not finite")
@@ -116,129 +145,53 @@ def effective_receptive_field(
             "this is a defect of Faltung, please report it"
         )
     if not total.any():
-        raise FaltungError(f"{who} has gradient 0 by every pixel of {count(len(batch), 'input')}: there is no mass")
-    return EffectiveField(total / total.sum(), field, dict(unit), net.name(layer), len(batch))
+        raise FaltungError(f"{who} has gradient 0 by every pixel of {count(len(taken), 'input')}: there is no mass")
+    by = "" if len(net.inputs) == 1 else f"{source} (the others {'given' if inputs is not None else others})"
+    return EffectiveField(total / total.sum(), field, dict(unit), net.name(layer), len(taken), by)
 
 
-def _batch(
-    inputs: "torch.Tensor | None", example: "torch.Tensor | None", n: int, generator: "torch.Generator"
-) -> "torch.Tensor":
-    """Return the inputs: those given, or random ones."""
-    import torch
-
-    given = example if inputs is None else inputs
-    if given is None or (inputs is not None and example is not None):
-        raise FaltungError("give either inputs, or an example such as torch.zeros(1, 3, 64, 64) for random ones")
-    if not isinstance(given, torch.Tensor) or not given.is_floating_point():
-        kind = given.dtype if isinstance(given, torch.Tensor) else type(given).__name__
-        raise FaltungError(f"inputs must be a tensor of floating-point numbers, not {kind}: others have no gradient")
-    if given.ndim < 3 or not given.numel():
-        raise FaltungError(
-            f"inputs of shape {tuple(given.shape)}: they need a batch, a channel and at least one further axis, "
-            "none of them empty"
-        )
-    if inputs is not None:
-        return inputs.detach()
-    if n < 1:
-        raise FaltungError(f"n={n} random inputs; at least 1 is needed")
-    drawn = torch.randn((n, *given.shape[1:]), generator=generator, dtype=torch.float64)
-    return drawn.to(given.device, given.dtype)
-
-
-def _gradient(
-    model: "torch.nn.Module | Callable[..., Any]",
-    layer: str | None,
-    one: "torch.Tensor",
-    score: "Callable[[torch.Tensor], torch.Tensor]",
-) -> "torch.Tensor":
+def _gradient(run: Run, taken: Samples, number: int, score: "Callable[[torch.Tensor], torch.Tensor]") -> "torch.Tensor":
     """Return the gradient of a score of a layer's output by one input."""
     import torch
 
-    leaf = one.clone().requires_grad_()
+    arguments, leaf = taken.with_leaf(number)
     scores: list[torch.Tensor] = []
-    if layer is None:
-        scores.append(score(_first_tensor(model(leaf.clone()))))  # the clone may be overwritten in place
-    else:
-        module, wanted = _module(model, layer)
-        calls = 0
-
-        def hook(_module: torch.nn.Module, _inputs: Any, output: Any) -> None:
-            nonlocal calls
-            if calls == wanted:  # scored at once: later layers may overwrite the output in place
-                scores.append(score(_first_tensor(output)))
-            calls += 1
-
-        handle = module.register_forward_hook(hook)
-        try:
-            model(leaf.clone())
-        finally:
-            handle.remove()
-        if not scores:
-            raise FaltungError(f"layer {layer} did not run: its module was called {count(calls, 'time')}")
+    run(arguments, lambda activation: scores.append(score(activation)))
     if not scores[0].requires_grad:
         return torch.zeros_like(leaf)
     (gradient,) = torch.autograd.grad(scores[0], [leaf], allow_unused=True)
     return torch.zeros_like(leaf) if gradient is None else gradient
 
 
-def _module(model: "torch.nn.Module | Callable[..., Any]", layer: str) -> "tuple[torch.nn.Module, int]":
-    """Return the module of a layer, and after how many earlier calls it is meant."""
+def _number_of(net: Network, input: str) -> int:
+    return net.inputs.index(net.input(input))
+
+
+def _check_shapes(net: Network, taken: Samples) -> None:
+    """Refuse pictures that an exported program does not take: it has one shape for good."""
+    for name, tensor in zip(net.inputs, tensors_of(taken.arguments[0]), strict=True):
+        if net.shape(name) != tuple(tensor.shape):
+            wanted, given = ("x".join(map(str, shape)) for shape in (net.shape(name), tensor.shape))
+            raise FaltungError(
+                f"the exported program takes {name} of {wanted}, and one picture at a time is {given}: export it with "
+                "a batch of one"
+            )
+
+
+def _example_of(program: "ExportedProgram") -> tuple[Any, ...]:
+    """Return zeros of the shapes that an exported program takes."""
     import torch
+    from torch.utils._pytree import tree_unflatten
 
-    modules = dict(model.named_modules(remove_duplicate=False)) if isinstance(model, torch.nn.Module) else {}
-    path, _, number = layer.rpartition("@") if "@" in layer else (layer, "", "0")
-    if path not in modules or not number.isdecimal():
-        known = [name for name in modules if name]
-        hint = suggestion(path, known) if known else "the model has none"
-        raise FaltungError(f"layer {layer} is no module, and only the output of a module can be had; {hint}")
-    return modules[path], int(number)
-
-
-def _first_tensor(output: Any) -> "torch.Tensor":
-    """Return the first tensor in what a module returns."""
-    import torch
-
-    pending = [output]
-    while pending:
-        here = pending.pop(0)
-        if isinstance(here, torch.Tensor):
-            return here
-        if isinstance(here, dict):
-            pending = [*here.values(), *pending]
-        elif isinstance(here, list | tuple):
-            pending = [*here, *pending]
-        elif hasattr(here, "__dict__"):
-            pending = [*vars(here).values(), *pending]
-    raise FaltungError(f"there is no tensor in an output of type {type(output).__name__}")
-
-
-@contextmanager
-def _undisturbed(model: "torch.nn.Module | Callable[..., Any]", batch: "torch.Tensor") -> Iterator[None]:
-    """Run a model in evaluation mode, and leave modes, buffers and random numbers as they were.
-
-    cuDNN and NNPACK are off: their fast convolutions (Winograd, Fourier) leave rounding errors where the
-    gradient is exactly 0.
-    """
-    import torch
-
-    modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
-    modes = [module.training for module in modules]
-    buffers = [dict(module._buffers) for module in modules]
-    numbers = [{name: one.clone() for name, one in own.items() if one is not None} for own in buffers]
-    devices = [batch.device] if batch.device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices=devices),
-        torch.backends.cudnn.flags(enabled=False),
-        torch.backends.nnpack.flags(enabled=False),
-    ):
-        try:
-            for module in modules:
-                module.training = False
-            yield
-        finally:
-            for module, mode, own, kept in zip(modules, modes, buffers, numbers, strict=True):
-                module.training = mode
-                module._buffers.update(own)
-                with torch.no_grad():
-                    for name, value in kept.items():
-                        own[name].copy_(value)  # type: ignore[union-attr]
+    wanted = program.graph_signature.user_inputs
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+    flat = [
+        torch.zeros(values[name].shape, dtype=values[name].dtype)
+        if hasattr(values.get(name), "shape")
+        else values.get(name)
+        for name in wanted
+    ]
+    arguments, named = tree_unflatten(flat, program.call_spec.in_spec)
+    if named:
+        raise FaltungError(f"the exported program takes inputs by name ({', '.join(named)}), which are not followed")
+    return tuple(arguments)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from faltung.effective.counting import laid_along, pushed_back
 from faltung.effective.report import EffectiveField, Weights
 from faltung.errors import FaltungError
-from faltung.graph import ANY, Graph
-from faltung.intervals import IntervalSet
+from faltung.graph import ANY, FeatureMap, Graph, Layer
 from faltung.network import Network
-from faltung.reads import Reads
 from faltung.region import Unit, name_unit
-from faltung.relation import Along, AxisReads, AxisWise, Only, Whole
+from faltung.relation import AxisWise, InTurn, Relation, Whole
+from faltung.rules.lookup import ADDS_UP
 
 
 def predicted_receptive_field(
@@ -39,7 +39,8 @@ def predicted_receptive_field(
     field = net.receptive_field(unit=unit, layer=layer, input=input)
     if not mass.any():
         raise FaltungError(f"unit {name_unit(unit)} of {net.name(layer)} reads no pixel: there is no mass")
-    return EffectiveField(mass / mass.sum(), field, dict(unit), net.name(layer), 0)
+    by = net.input(input) if len(net.inputs) > 1 else ""
+    return EffectiveField(mass / mass.sum(), field, dict(unit), net.name(layer), 0, by)
 
 
 def path_counts(
@@ -49,8 +50,10 @@ def path_counts(
 
     This is the gradient of the unit where all weights are 1, and the mean squared gradient where they are
     independent with mean 0 and variance 1: two different paths share no product of weights, so all mixed terms
-    vanish. It comes from the relations of the layers alone. A pooling layer counts as its window; a pointwise
-    layer passes everything.
+    vanish. It comes from the relations of the layers alone: through windows, branches that are added or
+    concatenated, views, and layers that add up all of an axis (means, linear layers). A pooling layer counts as its
+    window; a pointwise layer passes everything, and so does each factor of a product, such as the gate of a
+    squeeze-and-excitation block.
 
     Parameters
     ----------
@@ -73,8 +76,8 @@ def path_counts(
     Raises
     ------
     FaltungError
-        If a layer on the way is neither a window nor pointwise (it reads all of an axis, or moves data across
-        axes), or there are more paths than a float can count.
+        If a layer on the way reads all of an axis and does not just add it up (normalisation, softmax, attention,
+        what the data choose), or there are more paths than a float can count.
 
     References
     ----------
@@ -94,15 +97,12 @@ def path_counts(
             continue
         here = pending.pop(current.name)
         for edge in net.hops(current.name):
-            (relation, *more), source = edge.relations, net.maps[edge.source]
-            title = f"{current.name} ({current.operator})"
-            if current.unknown or more or not isinstance(relation, AxisWise):
-                raise FaltungError(f"{title} is neither a window nor pointwise: its paths cannot be counted")
-            for entry, axis, size in zip(relation.sources, source.axes, source.shape, strict=True):
-                if isinstance(entry, Whole) and axis not in ANY and size > 1:
-                    raise FaltungError(f"{title} reads all of axis {axis}: its paths cannot be counted")
+            source = net.maps[edge.source]
+            _check(current, edge.relations, source)
             with np.errstate(over="ignore", invalid="ignore"):  # too many are told below
-                found = _through(relation, here, source.shape, net.maps[current.name].shape, fan_in)
+                found = pushed_back(edge.relations, here, source.shape, net.maps[current.name].shape, fan_in)
+                if found is None:
+                    raise FaltungError(f"{_title(current)} has too many units to count its paths one by one")
                 pending[edge.source] = pending[edge.source] + found if edge.source in pending else found
     axes, shape = net.maps[end].axes, net.maps[end].shape
     paths = np.broadcast_to(pending.get(end, np.zeros((1,) * len(shape))), shape)
@@ -121,58 +121,24 @@ def _at_the_unit(net: Graph, unit: Unit, layer: str | None) -> Weights:
         if len(members) < size:
             along = np.zeros(size)
             along[list(members)] = 1
-            weights = weights * _laid_along(along, place, len(here.shape))
+            weights = weights * laid_along(along, place, len(here.shape))
     return weights
 
 
-def _through(
-    relation: AxisWise, weights: Weights, inputs: Sequence[int], outputs: Sequence[int], fan_in: bool
-) -> Weights:
-    """Push weights over a layer's units back to what they read, axis by axis, clipped to the source.
-
-    An axis of length 1 stands for equal weights all along it, which keeps channels cheap.
-    """
-    followed = [entry.axis for entry in relation.sources if isinstance(entry, Along)]
-    for axis, size in enumerate(outputs):
-        if axis not in followed:  # every output along this axis reads the same
-            weights = weights.sum(axis, keepdims=True) * (size if weights.shape[axis] == 1 else 1)
-    # one axis for each input axis, in its order, then those that nothing follows
-    rest = [axis for axis in range(len(outputs)) if axis not in followed]
-    weights = weights.transpose(*followed, *rest).reshape([weights.shape[axis] for axis in followed])
-    for place, (entry, size) in enumerate(zip(relation.sources, inputs, strict=True)):
-        if not isinstance(entry, Along):
-            weights = np.expand_dims(weights, place)
-            if isinstance(entry, Only):
-                along = np.zeros(size)
-                along[list(entry.places.clip(0, size))] = 1
-                weights = weights * _laid_along(along, place, weights.ndim)
-            read = size if isinstance(entry, Whole) else len(entry.places)
-            weights = weights / (read if fan_in else 1)
-        else:
-            weights = _along(entry.reads, weights, place, size, outputs[entry.axis], fan_in)
-    return weights
+def _check(layer: Layer, relations: Sequence[Relation], source: FeatureMap) -> None:
+    """Refuse a layer that weighs what it reads by the data: its units have no share of their own in it."""
+    if layer.unknown:
+        raise FaltungError(f"{_title(layer)} is unknown: its paths cannot be counted")
+    if ADDS_UP.fullmatch(layer.operator.split()[0]):
+        return
+    for relation in relations:
+        last = relation.relations[-1] if isinstance(relation, InTurn) else relation
+        if isinstance(last, AxisWise):
+            for entry, axis, size in zip(last.sources, source.axes, source.shape, strict=True):
+                if isinstance(entry, Whole) and axis not in ANY and size > 1:
+                    what = f"{_title(layer)} reads all of axis {axis} and does not just add it up"
+                    raise FaltungError(f"{what}: its paths cannot be counted")
 
 
-def _along(reads: AxisReads, weights: Weights, axis: int, inputs: int, outputs: int, fan_in: bool) -> Weights:
-    """Push weights back along one axis: each output gives its weight to every input that it reads."""
-    equal = weights.shape[axis] == 1
-    if equal and reads == Reads(1, [[0]]) and inputs == outputs:
-        return weights
-    given = np.moveaxis(np.broadcast_to(weights, _with(weights.shape, axis, outputs)), axis, 0)
-    taken = np.zeros((inputs, *given.shape[1:]))
-    for output in np.flatnonzero(given.reshape(outputs, -1).any(1)).tolist():
-        taps = reads.inputs_of(IntervalSet.points([output]))
-        share = given[output] / (len(taps) if fan_in and taps else 1)
-        for first, stop in taps.clip(0, inputs).intervals:
-            taken[first:stop] += share
-    if equal and inputs and (taken == taken[:1]).all():
-        taken = taken[:1]
-    return np.moveaxis(taken, 0, axis)
-
-
-def _with(shape: Sequence[int], axis: int, size: int) -> tuple[int, ...]:
-    return (*shape[:axis], size, *shape[axis + 1 :])
-
-
-def _laid_along(values: Weights, axis: int, rank: int) -> Weights:
-    return values.reshape(_with((1,) * rank, axis, len(values)))
+def _title(layer: Layer) -> str:
+    return f"{layer.name} ({layer.operator})"

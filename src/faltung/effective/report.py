@@ -36,6 +36,8 @@ class EffectiveField:
         Its layer.
     inputs : int
         Over how many inputs the gradient was averaged; 0 for a prediction from the network's structure.
+    by : str
+        By which of several inputs, and what the others were; empty where there is one.
     """
 
     mass: Weights
@@ -43,6 +45,7 @@ class EffectiveField:
     unit: dict[str, int]
     layer: str
     inputs: int
+    by: str = ""
 
     def __post_init__(self) -> None:
         self.mass.setflags(write=False)
@@ -124,6 +127,7 @@ class EffectiveField:
             "layer": self.layer,
             "unit": self.unit,
             "inputs": self.inputs,
+            "by": self.by or None,
             "centre": self.centre,
             "radius": {"50%": self.radius(0.5), "90%": self.radius(0.9)},
             "area": self.area(),
@@ -138,6 +142,7 @@ class EffectiveField:
         return (
             ("unit", f"{self.layer} {name_unit(self.unit)}"),
             ("from", f"gradients of {count(self.inputs, 'input')}" if self.inputs else "path counts, no data"),
+            *((("by", self.by),) if self.by else ()),
             ("centre of the mass", middle),
             ("half of the mass", f"within {self.radius(0.5):.1f} pixels"),
             ("90% of the mass", f"within {self.radius(0.9):.1f} pixels"),

@@ -132,6 +132,21 @@ def places_overwritten(call: Call) -> Readings:
     return found
 
 
+@rule("masked_scatter")
+def masked_overwritten(call: Call) -> Readings:
+    """Under the mask the units of the source follow one another; elsewhere the tensor's own are kept."""
+    own, shape, of_source, mask = call.shape_of("self"), call.shape, call.shape_of("source"), call["mask"]
+    if not known(mask):
+        return {
+            "self": broadcast(own, shape),
+            "mask": everything(mask.shape),  # how many are taken before
+            "source": everything(of_source),
+        }
+    kept = run("masked_scatter", self=indices(own).expand(shape), mask=given(mask), source=indices(of_source) * 0 - 1)
+    taken = run("masked_scatter", self=indices(shape) * 0 - 1, mask=given(mask), source=indices(of_source))
+    return {"self": Moved(kept), "source": Moved(taken)}
+
+
 @rule("index_put", "_unsafe_index_put", "_index_put_impl")
 def put(call: Call) -> Readings:
     """An output keeps its own place, or takes one of the values where the index says so."""

@@ -69,6 +69,18 @@ def _columns(shape: Shape) -> Shape:
     return shape if len(shape) > 1 else (*_line(shape), 1)
 
 
+@rule("block_diag")
+def on_the_diagonal(call: Call) -> Readings:
+    """Matrices in a row down the diagonal; a line is a matrix of one row."""
+    shapes = [_rows(tensor.shape) for tensor in call["tensors"]]
+    corners = [tuple(sum(shape[axis] for shape in shapes[:number]) for axis in (0, 1)) for number in range(len(shapes))]
+    shifts = (along(2, {0: Reads(1, [[-row]]), 1: Reads(1, [[-column]])}) for row, column in corners)
+    return {
+        ("tensors", number): shift if len(tensor.shape) == 2 else InTurn((shift, Reshape()), (shape,))
+        for number, (shift, tensor, shape) in enumerate(zip(shifts, call["tensors"], shapes, strict=True))
+    }
+
+
 @rule("split", "unsafe_split", "split_with_sizes", "unsafe_split_with_sizes", "split_copy", "split_with_sizes_copy")
 def split(call: Call) -> Readings:
     """Part k starts where the parts before it end."""

@@ -1,5 +1,6 @@
 """Finding the rule of an operator of a traced model, and saying in a few words which operator it is."""
 
+import re
 from typing import Any
 
 from faltung.rules.pointwise import pointwise
@@ -7,6 +8,12 @@ from faltung.rules.table import RULES, Call, Rule, Tensor
 
 TAKE_NUMBERS = ("item", "_local_scalar_dense", "nonzero", "unique")
 """Operators that take numbers or sizes out of the data: nothing that depends on them can be followed."""
+
+ADDS_UP = re.compile(
+    r"(adaptive_)?(avg|max)_pool\dd(_with_indices)?|conv(_transpose)?\dd|linear|mean|sum|sum_to_size|amax|amin|max|min"
+    r"|add(bmm|mm|mv)|baddbmm|bmm|mm|mv|dot|inner|matmul|einsum|tensordot"
+)
+"""Operators that add up what they read, with weights of their own or alike (a maximum counts as such a sum)."""
 
 
 def base_name(target: Any) -> str:

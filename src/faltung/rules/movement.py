@@ -10,7 +10,7 @@ from faltung.errors import FaltungError
 from faltung.intervals import IntervalSet
 from faltung.listed import Listed
 from faltung.reads import Reads
-from faltung.relation import SAME, Along, AxisReads, AxisWise, InTurn, Only, Relation, Reshape, Shape
+from faltung.relation import SAME, Along, AxisReads, AxisWise, InTurn, Moved, Only, Relation, Reshape, Shape
 from faltung.rules import indexing, joining, padding, unfolding  # noqa: F401  (each adds its rows to the table)
 from faltung.rules.axes import along, following
 from faltung.rules.table import Call, Readings, Tensor, axis, broadcast, rule
@@ -49,9 +49,11 @@ def view(call: Call) -> Readings:
     "permute",
     "permute_copy",
     "transpose",
+    "transpose_copy",
     "swapaxes",
     "swapdims",
     "t",
+    "t_copy",
     "numpy_T",
     "mT",
     "mH",
@@ -80,7 +82,7 @@ def _order(call: Call, rank: int) -> list[int]:
         for place, source in sorted(zip(places, sources, strict=True)):
             order.insert(place, source)
         return order
-    if call.operator in ("t", "numpy_T"):
+    if call.operator in ("t", "t_copy", "numpy_T"):
         return order[::-1]
     pair = ("axis0", "axis1") if call.has("axis0") else ("dim0", "dim1")
     one, two = (axis(call[name], rank) for name in pair) if call.has(pair[0]) else (rank - 2, rank - 1)
@@ -222,8 +224,20 @@ def rolled(call: Call) -> Readings:
 
 
 def rotation(size: int, shift: int) -> AxisReads:
-    """Return the relation in which output o reads input (o - shift) mod size."""
-    return Listed.of([(place - shift) % size] for place in range(size)) if size and shift % size else SAME
+    """Return the relation in which output o reads input (o - shift) mod size; where no end comes round, o - shift."""
+    if not size or shift % size == 0:
+        return SAME
+    nearest = (shift + size // 2) % size - size // 2
+    return Listed.of(([(place - shift) % size] for place in range(size)), Reads(1, [[-nearest]]))
+
+
+@rule("fft_fftshift", "fft_ifftshift")
+def halves_exchanged(call: Call) -> Readings:
+    """Rolled by half of each axis: the first unit comes to n//2, or goes back from there."""
+    shape, dims = call.shape, call["dim"]
+    places = range(len(shape)) if dims is None else [axis(dim, len(shape)) for dim in dims]
+    sign = 1 if call.operator == "fft_fftshift" else -1
+    return {"self": along(len(shape), {dim: rotation(shape[dim], sign * (shape[dim] // 2)) for dim in places})}
 
 
 @rule("rot90")
@@ -276,7 +290,26 @@ def repeated_in_place(call: Call) -> Readings:
     return {"self": along(len(shape), {axis(call["dim"], len(shape)): spread})}
 
 
-@rule("as_strided")
+MOST_STRIDED = 2**22
+"""The largest output of as_strided that is followed, in units: it takes a table of its size."""
+
+
+@rule("as_strided", "as_strided_copy")
 def strided(call: Call) -> Readings:
-    """Memory is read past all shapes: what lies where is not known here."""
-    raise FaltungError(f"as_strided with stride={call['stride']} reads memory, and shapes do not say what lies there")
+    """Unit (i, j, …) reads place start + i*s + j*t + … of the memory, if its tensor lies there row by row."""
+    import numpy as np
+
+    tensor, strides = call["self"], call["stride"]
+    start = call["storage_offset"] or 0
+    call.skip("size")
+    what = f"{call.operator} with stride={strides}"
+    if not tensor.row_major:
+        raise FaltungError(f"{what} reads memory, in which its tensor does not lie row by row")
+    if prod(call.shape) > MOST_STRIDED:
+        raise FaltungError(f"{what} has {prod(call.shape)} units; at most {MOST_STRIDED} are followed")
+    places = np.full(call.shape, start)
+    for number, (size, step) in enumerate(zip(call.shape, strides, strict=True)):
+        places += (np.arange(size) * step).reshape([-1 if number == other else 1 for other in range(len(strides))])
+    if places.size and places.max() >= prod(tensor.shape):
+        raise FaltungError(f"{what} reads memory beyond its tensor of {prod(tensor.shape)} units")
+    return {"self": Moved(places)}

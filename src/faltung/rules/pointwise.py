@@ -5,59 +5,111 @@ from typing import Any
 
 from faltung.intervals import IntervalSet
 from faltung.relation import SAME, Along, AxisWise, Only, Whole
-from faltung.rules.indexing import given
 from faltung.rules.table import Call, Reading, Readings, Tensor, broadcast, rule
 from faltung.rules.weights import kept, nonzero
 
 Name = str | tuple[str, int]
 
 POINTWISE = (
-    "alpha_dropout",
-    "alias",
-    "clone",
-    "complex",
-    "conj",
-    "_conj",
-    "_neg_view",
-    "imag",
-    "polar",
-    "real",
-    "resolve_conj",
-    "resolve_neg",
-    "contiguous",
-    "detach",
-    "dropout",
-    "feature_dropout",
-    "lift_fresh_copy",
-    "native_dropout",
-    "rrelu",
-    "to",
-    "_to_copy",
-    "type_as",
-    "fake_quantize_per_tensor_affine",
-    "silu",
-    "mish",
-    "gelu",
-    "hardswish",
-    "hardsigmoid",
-    "hardtanh",
-    "relu6",
-    "celu",
-    "selu",
-    "softplus",
-    "softshrink",
-    "hardshrink",
-    "threshold",
-    "logsigmoid",
-    "log_sigmoid",
-    "lerp",
+    "absolute",
     "addcdiv",
+    "alias",
+    "alias_copy",
+    "alpha_dropout",
+    "__and__",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "binomial",
+    "celu",
+    "chalf",
     "clamp",
     "clip",
-    "nan_to_num",
-    "rsub",
+    "clone",
+    "complex",
+    "_conj",
+    "conj",
+    "contiguous",
+    "detach",
+    "detach_copy",
+    "divide",
+    "dropout",
+    "fake_quantize_per_tensor_affine",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "fix",
+    "floor_divide",
+    "gelu",
+    "greater",
+    "greater_equal",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "imag",
+    "isclose",
+    "isreal",
+    "lerp",
+    "less",
+    "less_equal",
+    "lift",
+    "lift_fresh",
+    "lift_fresh_copy",
+    "log_sigmoid",
     "logit",
-    "bernoulli",
+    "logsigmoid",
+    "mish",
+    "nan_to_num",
+    "native_dropout",
+    "_neg_view",
+    "negative",
+    "not_equal",
+    "__or__",
+    "pin_memory",
+    "poisson",
+    "polar",
+    "_prelu_kernel",
+    "real",
+    "relu6",
+    "resolve_conj",
+    "resolve_neg",
+    "rrelu",
+    "rsub",
+    "selu",
+    "silu",
+    "softplus",
+    "softshrink",
+    "special_digamma",
+    "special_erf",
+    "special_erfc",
+    "special_erfinv",
+    "special_exp2",
+    "special_expit",
+    "special_expm1",
+    "special_gammainc",
+    "special_gammaincc",
+    "special_gammaln",
+    "special_i0",
+    "special_log1p",
+    "special_logit",
+    "special_multigammaln",
+    "special_ndtr",
+    "special_polygamma",
+    "special_psi",
+    "special_round",
+    "special_sinc",
+    "special_xlogy",
+    "subtract",
+    "threshold",
+    "to",
+    "_to_copy",
+    "true_divide",
+    "type_as",
+    "__xor__",
 )
 """Operators that PyTorch does not tag as pointwise, or not in every version, and that are."""
 
@@ -103,14 +155,14 @@ def _but_for_zeros(call: Call, found: Mapping[Name, AxisWise], factors: Sequence
 
 @rule("where", "masked_fill")
 def chosen(call: Call) -> Readings:
-    """Place by place one of two, by a condition; by one that is constant only the chosen one."""
+    """Place by place one of two; by a condition that is constant the chosen one, if exact weights are asked for."""
     found = _in_place(call)
     filled = call.operator == "masked_fill"
-    condition = given(call["mask" if filled else "condition"])
-    if condition is None:
+    condition = call["mask" if filled else "condition"]
+    if not call.exact_weights or condition.source:
         return found
-    taken = (condition == 0 if filled else condition != 0).numpy()
-    chances = {"self": taken, "value" if filled else "other": ~taken}
+    true = nonzero(condition)
+    chances = {"self": ~true, "value": true} if filled else {"self": true, "other": ~true}
     return {name: kept(found[name], mask, call.shape) for name, mask in chances.items() if name in found}
 
 
@@ -136,9 +188,9 @@ def numbers_of_parts(call: Call) -> Readings:
 @rule("prelu")
 def prelu(call: Call) -> Readings:
     """The slope belongs to the channel, axis 1."""
-    (slopes,) = call.shape_of("weight")
-    channel = Only(IntervalSet.points([0])) if slopes == 1 else Along(1, SAME)
-    return {"self": broadcast(call.shape_of("self"), call.shape), "weight": AxisWise((channel,))}
+    slopes = call.shape_of("weight")
+    channel = Along(1, SAME) if max(slopes, default=1) > 1 else Only(IntervalSet.points([0]))
+    return {"self": broadcast(call.shape_of("self"), call.shape), "weight": AxisWise((channel,) * len(slopes))}
 
 
 @rule(
@@ -164,8 +216,25 @@ def prelu(call: Call) -> Readings:
     "scalar_tensor",
     "rand",
     "randn",
+    "randint_like",
+    "new_empty_strided",
+    "cauchy",
+    "exponential",
+    "geometric",
+    "log_normal",
+    "random",
+    "uniform",
 )
 def made(call: Call) -> Readings:
-    """What is made from a shape reads nothing of the tensor whose shape it takes."""
+    """What is made from a shape, or drawn, reads nothing of the tensor whose shape it takes."""
     call.skip_rest()
     return {}
+
+
+@rule("bernoulli", "normal")
+def drawn(call: Call) -> Readings:
+    """What is drawn reads the chances, means and deviations that are given, and not what it overwrites."""
+    found = _in_place(call)
+    return (
+        found if not any(call.has(name) for name in ("p", "mean")) else {n: r for n, r in found.items() if n != "self"}
+    )

@@ -1,11 +1,13 @@
 """Pooling: windows that slide, and adaptive windows that share an axis out evenly."""
 
+import re
 from math import gcd
 
 from faltung.listed import Listed
 from faltung.reads import Reads
-from faltung.relation import SAME, Along, AxisReads, AxisWise, Whole
-from faltung.rules.table import Call, Readings, per_axis, rule
+from faltung.relation import SAME, Along, AxisReads, AxisWise, Shape, Whole
+from faltung.rules.reductions import reduced
+from faltung.rules.table import Call, Readings, Tensor, per_axis, rule
 from faltung.rules.windows import Window
 
 
@@ -24,15 +26,10 @@ def pooling(call: Call) -> Readings:
     """Every channel is pooled for itself; where the size is rounded up, the last window hangs over."""
     name = "self" if call.has("self") else "input"
     shape = call.shape_of(name)
-    spatial = int(call.operator.split("pool")[1][0])
-    kernel = per_axis(call["kernel_size"], spatial)
-    stride = per_axis(call["stride"] or kernel, spatial)
-    padding = per_axis(call["padding"], spatial)
-    dilation = per_axis(call.get("dilation", 1), spatial)
     call.skip("ceil_mode")  # it decides the size alone, and that is known
     call.skip("count_include_pad", "divisor_override")  # weights, not windows
-    windows = [Window(k, s, d, p, p) for k, s, d, p in zip(kernel, stride, dilation, padding, strict=True)]
-    leading = len(shape) - spatial
+    windows = _windows(call)
+    leading = len(shape) - len(windows)
     return {
         name: AxisWise(
             (
@@ -41,6 +38,48 @@ def pooling(call: Call) -> Readings:
             )
         )
     }
+
+
+def _windows(call: Call) -> list[Window]:
+    """Return the windows of a pooling, one for each axis of space."""
+    spatial = int(call.operator.split("pool")[1][0])
+    kernel = per_axis(call["kernel_size"], spatial)
+    stride = per_axis(call["stride"] or kernel, spatial)
+    padding = per_axis(call["padding"], spatial)
+    dilation = per_axis(call.get("dilation", 1), spatial)
+    return [Window(k, s, d, p, p) for k, s, d, p in zip(kernel, stride, dilation, padding, strict=True)]
+
+
+@rule("max_unpool2d", "max_unpool3d")
+def unpooling(call: Call) -> Readings:
+    """Every unit goes to the place that its index names: a place in its window, if a pooling chose the index.
+
+    Then an output reads the units whose windows hold it, as a transposed convolution does. Any other index may name
+    any place of its picture.
+    """
+    call.skip("output_size", "stride", "padding")  # they make the size alone, and that is known
+    shape = call.shape_of("self")
+    space = range(len(shape) - int(call.operator[-2]), len(shape))
+    windows = _chosen_by(call["indices"], call.shape, len(space))
+    if windows is None:
+        relation = reduced(shape, space)
+    else:
+        ways = [window.reads.transpose() for window in windows]
+        ways += [SAME] * (len(space) - len(ways))  # a line is unpooled as a picture one pixel wide
+        relation = AxisWise((*(Along(axis, SAME) for axis in range(space.start)), *map(Along, space, ways)))
+    return {"self": relation, "indices": relation}
+
+
+def _chosen_by(indices: Tensor, picture: Shape, spatial: int) -> list[Window] | None:
+    """Return the windows in which a pooling of pictures of this size found the indices; None if it was not one."""
+    origin = indices.origin() if indices.origin else None
+    while origin and origin.operator == "unsqueeze" and origin["self"].origin:
+        origin = origin["self"].origin()
+    if origin is None or not re.fullmatch(r"max_pool\dd_with_indices", origin.operator):
+        return None
+    windows = _windows(origin)
+    pooled = origin.shape_of("self")
+    return windows if pooled[-len(windows) :] == picture[-spatial:][: len(windows)] else None
 
 
 @rule(

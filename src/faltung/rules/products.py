@@ -5,17 +5,17 @@ exact weights are asked for, factors that are constants read nothing where they 
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from string import ascii_letters
 from typing import TYPE_CHECKING
 
 from faltung.listed import Listed
 from faltung.reads import Reads
-from faltung.relation import SAME, Along, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
+from faltung.relation import SAME, Along, AxisReads, AxisWise, InTurn, Moved, Only, Relation, Shape, Whole, whole
 from faltung.rules.axes import along
 from faltung.rules.pointwise import multiplied
-from faltung.rules.reductions import reduced, up_to
 from faltung.rules.table import Call, Reading, Readings, Tensor, axis, broadcast, rule
-from faltung.rules.weights import linked, nonzero, numbers_of
+from faltung.rules.weights import kept, linked, nonzero
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,6 +151,14 @@ def product(call: Call) -> Readings:
     return contraction(FACTORS[call.operator], list(call.tensors()), call.shape, exact=call.exact_weights)
 
 
+@rule("pdist")
+def distances_of_pairs(call: Call) -> Readings:
+    """Every pair of different rows is compared over all columns, the first with all later ones first."""
+    call.skip("p")
+    rows = call.shape_of("self")[0]
+    return {"self": AxisWise((Along(0, Listed.of(combinations(range(rows), 2))), Whole()))}
+
+
 @rule("cdist", "_cdist_forward")
 def distances(call: Call) -> Readings:
     """Every row of one matrix is compared with every row of the other, over all columns."""
@@ -186,6 +194,30 @@ def linear(call: Call) -> Readings:
     equation = "...i,oi->...o" if len(weight) == 2 else "...i,i->..."
     found = contraction(equation, [data, matrix], call.shape, exact=call.exact_weights)
     return {**found, **{name: broadcast(tensor.shape, call.shape) for name, tensor in bias}}
+
+
+@rule("kron")
+def kronecker(call: Call) -> Readings:
+    """Unit o of an axis is the product of unit o // n of the first factor and o mod n of the second, which has n."""
+    import numpy as np
+
+    (first, one), (second, two) = call.tensors()
+    rank = len(call.shape)
+    units, repeats = ((1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in (two, one))
+    ways: list[tuple[Name, Tensor, list[AxisReads]]] = [
+        (first, one, [Reads(1, [[0]] * n) for n in units]),
+        (second, two, [Listed.of([o % n] for o in range(n * times)) for n, times in zip(units, repeats, strict=True)]),
+    ]
+    found: dict[Name, Reading] = {}
+    for name, tensor, reads in ways:
+        own = range(rank - len(tensor.shape), rank)
+        found[name] = relation = AxisWise(tuple(Along(number, reads[number]) for number in own))
+        other = two if tensor is one else one
+        if call.exact_weights and tensor.source and not other.source:
+            factors = np.ones(one.shape, dtype=bool), np.ones(two.shape, dtype=bool)
+            mask = np.kron(factors[0], nonzero(two)) if tensor is one else np.kron(nonzero(one), factors[1])
+            found[name] = kept(relation, mask, call.shape)
+    return found
 
 
 @rule("bilinear")
@@ -255,81 +287,16 @@ def inner(call: Call) -> Readings:
 @rule("cosine_similarity", "linalg_vecdot", "pairwise_distance")
 def compared(call: Call) -> Readings:
     """Two tensors, stretched to a common shape, are compared along one axis of it."""
-    call.skip("p", "eps")
+    call.skip("p", "eps", "dim", "keepdim")
     factors = list(call.tensors())
+    if not any(tensor.shape for _, tensor in factors):  # two numbers
+        return {name: AxisWise(()) for name, _ in factors}
     letters = ascii_letters[: max(len(tensor.shape) for _, tensor in factors)]
     summed = letters[call.get("dim", -1)]
     kept = letters.replace(summed, "Z" if call.get("keepdim", False) else "")
     terms = (letters[len(letters) - len(tensor.shape) :] for _, tensor in factors)
     exact = call.exact_weights and call.operator == "linalg_vecdot"
     return contraction(f"{','.join(terms)}->{kept}", factors, call.shape, exact=exact)
-
-
-@rule("scaled_dot_product_attention")
-def attention(call: Call) -> Readings:
-    """A query reads all keys and values, or those up to its own place (is_causal); heads and batch in step.
-
-    With enable_gqa several heads of the query share one of the keys (torch.nn.functional). A constant mask
-    that is the same for all heads counts if exact weights are asked for.
-    """
-    call.skip("dropout_p", "scale", "attn_mask")
-    query, key, value, *masks = call.tensors()
-    read: dict[str, Source] = {}
-    place = len(call.shape) - 2
-    queries, keys = query[1].shape[-2], key[1].shape[-2]
-    if call["is_causal"]:
-        read["s"] = Along(place, up_to(queries))
-    elif masks and call.exact_weights:
-        seen = _seen(masks[0][1], queries, keys)
-        if seen:
-            read["s"] = Along(place, seen)
-    found = contraction("...le,...se,...sv->...lv", [query, key, value], call.shape, read)
-    if call["enable_gqa"]:
-        for name, tensor in (key, value):
-            found[name] = _shared_heads(found[name], query[1].shape[-3] // tensor.shape[-3], len(call.shape) - 3)
-    for name, tensor in masks:
-        rank = len(tensor.shape)
-        found |= contraction(f"{'...ls' if rank > 1 else 's' * rank}->...lv", [(name, tensor)], call.shape)
-    return found
-
-
-def _shared_heads(relation: Reading, sharing: int, heads: int) -> Relation:
-    """Return the relation with `sharing` heads of the output for each one that is read."""
-    assert isinstance(relation, AxisWise)
-    sources = list(relation.sources)
-    sources[-3] = Along(heads, Reads(1, [[0]] * sharing))
-    return AxisWise(tuple(sources))
-
-
-def _seen(mask: Tensor, queries: int, keys: int) -> Listed | None:
-    """Return which keys each query may see under any head's mask; None where the mask comes from the input."""
-    if mask.source:
-        return None
-    numbers = numbers_of(mask)
-    allowed = numbers if numbers.dtype.is_floating_point is False else numbers != -float("inf")
-    rows = allowed.expand(*mask.shape[:-2], queries, keys).reshape(-1, queries, keys).any(0).tolist()
-    return Listed.of([place for place, seen in enumerate(row) if seen] for row in rows)
-
-
-@rule("embedding")
-def embedding(call: Call) -> Readings:
-    """Every output reads its own index, and the data decide which row of the table."""
-    call.skip("padding_idx", "scale_grad_by_freq", "sparse")
-    rank = len(call.shape_of("indices"))
-    call.skip("weight")
-    return {"indices": AxisWise.same(rank), "weight": AxisWise((Whole(), Along(rank, SAME)))}
-
-
-@rule("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
-def grid_sampler(call: Call) -> Readings:
-    """The data decide where in the picture an output looks: all of the space counts as read."""
-    space = len(call.shape_of("input")) - 2
-    call.skip("interpolation_mode", "padding_mode", "align_corners")
-    places = (Along(number + 2, SAME) for number in range(space))
-    return {
-        "input": reduced(call.shape_of("input"), range(2, space + 2)),
-        "grid": AxisWise((Along(0, SAME), *places, Whole())),
-    }
 
 
 @rule("glu")

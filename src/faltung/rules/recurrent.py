@@ -42,6 +42,18 @@ def recurrent(call: Call) -> Readings:
     return found
 
 
+@rule("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+def cell(call: Call) -> Readings:
+    """One step: the gates mix all features; the cell of an LSTM goes on feature by feature."""
+    mixed = AxisWise((Along(0, SAME), Whole()))
+    found: dict[str | tuple[str, int], Relation] = {name: everything(tensor.shape) for name, tensor in call.tensors()}
+    call.skip("hx", "w_ih", "w_hh", "b_ih", "b_hh")
+    for name in found:
+        if name in ("input", "hx") or name[0] == "hx":
+            found[name] = AxisWise.same(2) if name == ("hx", 1) else mixed
+    return found
+
+
 def _sequence(shape: Shape, output: Shape, batch: int, layers: int, directions: int) -> Found:
     """Return the relation of the outputs to the sequence."""
     time = 1 - batch

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 
 from faltung.listed import Listed
-from faltung.relation import SAME, Along, AxisWise, Only, Shape, Whole, whole
+from faltung.relation import SAME, Along, AxisWise, Only, Shape, Whole
 from faltung.rules.axes import along
-from faltung.rules.table import Call, Readings, axis, broadcast, rule
+from faltung.rules.table import Call, Readings, axis, broadcast, everything, rule
 
 NUMBERS = (
     "correction",
@@ -73,6 +73,7 @@ def axes_of(call: Call, shape: Shape) -> Collection[int]:
     "argmax",
     "argmin",
     "count_nonzero",
+    "frobenius_norm",
     "kthvalue",
     "linalg_matrix_norm",
     "linalg_norm",
@@ -84,6 +85,7 @@ def axes_of(call: Call, shape: Shape) -> Collection[int]:
     "nanmean",
     "nanmedian",
     "nansum",
+    "nuclear_norm",
     "norm",
     "prod",
     "special_logsumexp",
@@ -98,6 +100,29 @@ def reduction(call: Call) -> Readings:
     shape = call.shape_of("self")
     call.skip(*NUMBERS)
     return {"self": reduced(shape, axes_of(call, shape), call.get("keepdim", False))}
+
+
+@rule("sum_to_size")
+def summed_to_size(call: Call) -> Readings:
+    """Axes that the size lacks, or has as 1, are summed over: stretching backwards."""
+    shape = call.shape_of("self")
+    call.skip("size")
+    new = len(shape) - len(call.shape)
+    return {
+        "self": AxisWise(
+            tuple(
+                Whole() if axis < new or call.shape[axis - new] != size else Along(axis - new, SAME)
+                for axis, size in enumerate(shape)
+            )
+        )
+    }
+
+
+@rule("bincount", "dist", "histc")
+def counted(call: Call) -> Readings:
+    """A distance or a histogram of everything."""
+    call.skip("bins", "min", "max", "minlength", "p")
+    return {name: everything(tensor.shape) for name, tensor in call.tensors()}
 
 
 @rule("max", "min")
@@ -153,41 +178,6 @@ def running(call: Call) -> Readings:
     call.skip("dtype")
     chosen = axis(call["dim"], len(shape))
     return {"self": along(len(shape), {chosen: up_to(shape[chosen])} if shape else {})}
-
-
-TRANSFORMS = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
-"""Discrete Fourier transforms, each over one axis, two (fft2) or several (fftn)."""
-
-
-@rule(*(f"fft_{name}{axes}" for name in TRANSFORMS for axes in ("", "2", "n")))
-def fourier(call: Call) -> Readings:
-    """Every output reads all of the transformed axes, as far as they are not cut to a length (torch.fft).
-
-    Transforms to real numbers take half a spectrum along the last of the axes: n//2 + 1 for a length n.
-    """
-    shape = call.shape_of("self")
-    call.skip("norm")
-    lengths = call["n"] if call.has("n") else call["s"]
-    lengths = [lengths] if isinstance(lengths, int) else lengths
-    dim = call["dim"]
-    if dim is None:
-        dim = range(-len(lengths or shape), 0)
-    axes = [axis(number, len(shape)) for number in ([dim] if isinstance(dim, int) else dim)]
-    sources = list(reduced(shape, axes).sources)
-    for number, length in zip(axes, lengths or (), strict=bool(lengths)):
-        half = number == axes[-1] and call.operator.startswith(("fft_irfft", "fft_hfft"))
-        taken = length // 2 + 1 if half else length
-        if length > 0 and taken < shape[number]:
-            sources[number] = Only(whole(taken))
-    return {"self": AxisWise(tuple(sources))}
-
-
-@rule("_fft_r2c", "_fft_c2c", "_fft_c2r")
-def fourier_step(call: Call) -> Readings:
-    """The transforms that the others are made of."""
-    shape = call.shape_of("self")
-    call.skip("normalization", "onesided", "forward", "last_dim_size")
-    return {"self": reduced(shape, {axis(number, len(shape)) for number in call["dim"]})}
 
 
 def up_to(outputs: int) -> Listed:

@@ -19,7 +19,7 @@ from faltung.errors import FaltungError
 from faltung.intervals import IntervalSet
 from faltung.listed import Listed
 from faltung.reads import Reads
-from faltung.relation import SAME, Along, AxisReads, AxisWise
+from faltung.relation import SAME, Along, AxisReads, AxisWise, whole
 from faltung.rules.table import Call, Readings, rule
 
 HALF = Fraction(1, 2)
@@ -97,17 +97,28 @@ def resized(how: Interpolation, pixels: int, outputs: int, aligned: bool, factor
     if how.copies and pixels == outputs:
         return SAME
     scale = how.scale(pixels, outputs, aligned, factor)
-    taps = [IntervalSet.points(how.read(scale, output, aligned, pixels)) for output in range(outputs)]
+
+    def read(output: int) -> IntervalSet:
+        return IntervalSet.points(how.read(scale, output, aligned, pixels))
+
     ratio = scale.limit_denominator(max(outputs // 2, 1))  # at least two periods, or it is none
     if ratio <= 0 or outputs < 2 or how.rounding(ratio) != scale:
-        return Listed(tuple(taps))
+        return Listed(tuple(map(read, range(outputs))))
     interior = Reads(ratio.numerator, [how.window(ratio, phase, aligned, exact) for phase in range(ratio.denominator)])
-    ideal = [interior.inputs_of(IntervalSet.points([output])) for output in range(outputs)]
-    if all(places.clip(0, pixels) == read for places, read in zip(ideal, taps, strict=True)):
+    ideal = [interior.inputs_of(IntervalSet.one(output)) for output in range(outputs)]
+    inside = whole(pixels)
+    unrounded = scale == ratio and _is_unrounded(ratio, pixels + outputs)
+    taps = [places if unrounded and places.issubset(inside) else read(output) for output, places in enumerate(ideal)]
+    if all(places.clip(0, pixels) == told for places, told in zip(ideal, taps, strict=True)):
         return interior
-    inside = IntervalSet.of([(0, pixels)])
-    periodic = all(places == read for places, read in zip(ideal, taps, strict=True) if places.issubset(inside))
+    periodic = all(places == told for places, told in zip(ideal, taps, strict=True) if places.issubset(inside))
     return Listed(tuple(taps), interior if periodic else None)
+
+
+def _is_unrounded(scale: Fraction, length: int) -> bool:
+    """Say whether float32 holds every position exactly: a multiple of 1 / (2 * denominator), a power of two."""
+    denominator = scale.denominator
+    return denominator & (denominator - 1) == 0 and 8 * denominator * length < 2**24
 
 
 def _nearest(scale: Fraction, output: int, aligned: bool, rounding: Rounding) -> range:

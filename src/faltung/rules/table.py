@@ -34,6 +34,10 @@ class Tensor:
     dtype: str = "float32"
     values: Callable[[], Any] | None = None
     """Gives the numbers of a parameter or constant, to those who must know them; None for what is computed."""
+    origin: "Callable[[], Call | None] | None" = None
+    """Gives the call that the tensor comes from, to those whose rule depends on it."""
+    row_major: bool = False
+    """Its units lie in memory of their own, in row-major order."""
 
 
 Reading = Relation | tuple[Relation, ...]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from math import prod
 
 from faltung.intervals import IntervalSet
 from faltung.reads import Reads
@@ -11,6 +12,7 @@ from faltung.region import Product
 from faltung.relation import Along, AxisWise, InTurn, Reshape, Shape
 from faltung.rules.axes import along, following
 from faltung.rules.table import Call, Readings, axis, per_axis, rule
+from faltung.rules.weights import kept
 
 
 @rule("unfold", "unfold_copy")
@@ -135,6 +137,30 @@ def diagonal_either_way(call: Call) -> Readings:
     if len(shape) == 2:
         return {"self": _diagonal(shape, call.shape, offset, 0, 1)}
     return {"self": _backwards(_diagonal(call.shape, shape, offset, 0, 1))}
+
+
+@rule("diagflat")
+def row_on_the_diagonal(call: Call) -> Readings:
+    """A matrix whose diagonal reads the tensor as one row."""
+    row = (prod(call.shape_of("self")),)
+    matrix = _backwards(_diagonal(call.shape, row, call["offset"], 0, 1))
+    return {"self": InTurn((*matrix.relations, Reshape()), (*matrix.between, row))}
+
+
+@rule("diagonal_scatter")
+def diagonal_overwritten(call: Call) -> Readings:
+    """On the diagonal the source is read, elsewhere the tensor itself."""
+    import numpy as np
+
+    offset, *dims = (call[name] for name in ("offset", "dim1", "dim2"))
+    rank = len(call.shape)
+    rows, columns = (axis(dim, rank) for dim in dims)
+    places = [np.arange(call.shape[n]).reshape([-1 if n == k else 1 for k in range(rank)]) for n in (rows, columns)]
+    off = places[1] - places[0] != offset
+    return {
+        "self": kept(AxisWise.same(rank), off, call.shape),
+        "src": _backwards(_diagonal(call.shape, call.shape_of("src"), offset, *dims)),
+    }
 
 
 def _diagonal(matrices: Shape, diagonals: Shape, offset: int, dim1: int, dim2: int) -> InTurn:
