@@ -339,6 +339,18 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Tell what filters are computed with here: the core, vector instructions, threads, versions."""
+    from faltung.filters.doctor import examine
+
+    report = examine()
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _out().print(str(report), markup=False, soft_wrap=True)
+
+
 def _network(net: str, size: str | None, weights: Path | None, unknown: str, exact: bool) -> "Network":
     """Return the network that a text describes or a reference names."""
     import faltung

@@ -28,18 +28,27 @@ float16 and bfloat16 are summed in float32 and rounded once, at the end. Other f
 answer's dtype, to which a kernel of more precision is rounded first. Next to integers, bfloat16 is promoted
 as float16 is. A tap of 0 still reads: NaN and infinity go, quietly, to exactly the answers whose window
 holds them.
+
+How they are computed
+---------------------
+
+By loops compiled from C++ where there was a compiler when the package was installed, else by NumPy and
+SciPy: with the same answers, integers to the bit. `faltung doctor` tells which. Kernels are summed directly,
+as a sum of few separable ones, or by their spectra, whichever is expected to be soonest: see `plan`. Tensors
+on the processor take the same ways, gradients included.
 """
 
 from typing import TYPE_CHECKING, Any, overload
 
 from numpy.typing import ArrayLike, NDArray
 
-from faltung.filters import _engine
+from faltung.filters import _engine, _native
+from faltung.filters.planner import Plan
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["convolve", "correlate"]
+__all__ = ["Plan", "convolve", "correlate", "plan"]
 
 Pair = tuple[int, int]
 Padding = str | int | tuple[int | Pair, int | Pair]
@@ -54,6 +63,9 @@ def correlate(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def correlate(
@@ -64,6 +76,9 @@ def correlate(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def correlate(
@@ -74,6 +89,9 @@ def correlate(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> NDArray[Any]: ...
 def correlate(
     image: Any,
@@ -83,6 +101,9 @@ def correlate(
     stride: int | Pair = 1,
     dilation: int | Pair = 1,
     boundary: str = "zero",
+    method: str = "auto",
+    threads: int | None = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     r"""Cross-correlate a picture with a kernel: slide it, multiply, sum.
 
@@ -110,19 +131,31 @@ def correlate(
         Steps between neighbouring answers, and between neighbouring taps.
     boundary : {'zero', 'reflect', 'replicate', 'circular'}
         What lies beyond the border, as torch.nn.functional.pad has it; see `faltung.boundary`.
+    method : {'auto', 'direct', 'separable', 'fft'}
+        How arrays of real numbers are computed; 'auto' takes what is expected to be soonest, see `plan`. All
+        give the same: integers to the bit, floats within the rounding of a direct sum. Only where 'fft' is
+        asked for by name may floats err more: by the rounding of the transforms, at the scale of the brightest
+        pixels that lie near.
+    threads : int, optional
+        How many threads may work; by default what the environment variable FALTUNG_THREADS says, or one for
+        each processor. The answers do not depend on it.
+    out : numpy.ndarray, optional
+        Where to write the answers: of exactly the shape and dtype that they have. It may be the image itself,
+        or share memory with it.
 
     Returns
     -------
     numpy.ndarray or torch.Tensor, shape (..., H', W') or (..., N, H', W')
         A new tensor if the image or the kernel is one, on the device of the image or else of the kernel;
         differentiable in both, to any order. Otherwise a new array. Its dtype follows the table in
-        `faltung.filters`.
+        `faltung.filters`. It is `out` where that is given.
 
     Raises
     ------
     FaltungError
         In one line, for an argument that makes no sense, a kernel that does not fit the padded picture, a
-        boundary that cannot give that much padding, or integer sums beyond int64.
+        boundary that cannot give that much padding, integer sums beyond int64, a method that cannot keep
+        these answers exact, or an `out` that does not fit.
 
     See Also
     --------
@@ -158,7 +191,14 @@ def correlate(
     >>> correlate(X, bank, padding="same", stride=2, boundary="circular").shape
     (2, 3, 3)
     """
-    return _engine.apply(image, kernel, padding, stride, dilation, boundary, flip=False, layer="correlate")
+    if out is None and method == "auto":
+        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, False, threads)
+        if answer is not None:
+            return answer
+    return _engine.apply(
+        image, kernel, padding, stride, dilation, boundary,
+        flip=False, layer="correlate", method=method, threads=threads, out=out,
+    )  # fmt: skip
 
 
 @overload
@@ -170,6 +210,9 @@ def convolve(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def convolve(
@@ -180,6 +223,9 @@ def convolve(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> "Tensor": ...
 @overload
 def convolve(
@@ -190,6 +236,9 @@ def convolve(
     stride: int | Pair = ...,
     dilation: int | Pair = ...,
     boundary: str = ...,
+    method: str = ...,
+    threads: int | None = ...,
+    out: NDArray[Any] | None = ...,
 ) -> NDArray[Any]: ...
 def convolve(
     image: Any,
@@ -199,6 +248,9 @@ def convolve(
     stride: int | Pair = 1,
     dilation: int | Pair = 1,
     boundary: str = "zero",
+    method: str = "auto",
+    threads: int | None = None,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     """Convolve a picture with a kernel: cross-correlate it with the kernel flipped along both axes.
 
@@ -209,7 +261,7 @@ def convolve(
 
     Parameters
     ----------
-    image, kernel, padding, stride, dilation, boundary
+    image, kernel, padding, stride, dilation, boundary, method, threads, out
         As for `correlate`. With padding 'same' the kernel is flipped about its origin, which stays where it
         was; so for even kernels the larger half of the padding comes before. That is the rule of
         scipy.signal.convolve2d(mode='same'). Padding given in numbers is the picture's, and is not swapped.
@@ -241,4 +293,57 @@ def convolve(
     >>> correlate(step, C), convolve(step, C)
     (array([[ 9, -9]]), array([[ 9, -9]]))
     """
-    return _engine.apply(image, kernel, padding, stride, dilation, boundary, flip=True, layer="convolve")
+    if out is None and method == "auto":
+        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, True, threads)
+        if answer is not None:
+            return answer
+    return _engine.apply(
+        image, kernel, padding, stride, dilation, boundary,
+        flip=True, layer="convolve", method=method, threads=threads, out=out,
+    )  # fmt: skip
+
+
+def plan(
+    image: Any,
+    kernel: Any,
+    *,
+    padding: Padding = "valid",
+    stride: int | Pair = 1,
+    dilation: int | Pair = 1,
+    boundary: str = "zero",
+    method: str = "auto",
+    threads: int | None = None,
+) -> Plan:
+    """Say how `correlate` would compute these answers, why, and what each way is expected to take.
+
+    Nothing is computed. Pixels do not matter, the shape and the dtype do; the numbers of the kernel matter.
+
+    Parameters
+    ----------
+    image, kernel, padding, stride, dilation, boundary, method, threads
+        As for `correlate`.
+
+    Returns
+    -------
+    Plan
+        The method, the reason, and the seconds that each way is expected to take on one thread. The figures
+        were measured on one machine; elsewhere their ratios tell more than they do.
+
+    Raises
+    ------
+    FaltungError
+        As `correlate` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from faltung.filters import plan
+    >>> picture = np.zeros((2048, 2048), dtype=np.float32)
+    >>> line = np.hanning(31)
+    >>> print(plan(picture, np.outer(line, line)).reason)
+    the kernel is a sum of 1 separable: 62 products an answer, not 961
+    >>> noise = np.random.default_rng(0).random((31, 31))
+    >>> plan(picture, noise).method, sorted(plan(picture, noise).seconds)
+    ('fft', ['direct', 'fft'])
+    """
+    return _engine.plan(image, kernel, (padding, stride, dilation, boundary, False, "plan"), method, threads)

@@ -3,7 +3,8 @@
 Integers are exact; floating-point pictures keep their precision. The table stands in `faltung.filters`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,37 +28,61 @@ def limits(name: str) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
-def reach(kernels: Iterable[list[int]], low: int, high: int) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Sums:
+    """What bounds the sums of a bank of integer kernels."""
+
+    signed: tuple[tuple[int, int], ...]
+    """The sum of the negative taps of each kernel, and that of the positive ones."""
+    least: int
+    greatest: int
+    """Of all taps."""
+
+
+def sums_of(bank: Any) -> Sums:
+    """Return the sums of integer kernels (kh, kw) or (N, kh, kw), an array or a tensor.
+
+    >>> sums_of(np.array([[1, 2], [-1, -2]]))
+    Sums(signed=((-3, 3),), least=-2, greatest=2)
+    """
+    taps = np.asarray(bank.cpu() if hasattr(bank, "cpu") else bank).reshape(-1, bank.shape[-2] * bank.shape[-1])
+    least, greatest = int(taps.min()), int(taps.max())
+    exact = np.int64 if max(-least, greatest) * taps.shape[1] < 2**63 else object
+    taps = taps.astype(exact)
+    pairs = zip(np.minimum(taps, 0).sum(1).tolist(), np.maximum(taps, 0).sum(1).tolist(), strict=True)
+    return Sums(tuple(pairs), least, greatest)
+
+
+def reach(sums: Sums, low: int, high: int) -> tuple[int, int]:
     """Return the interval of every pixel, every tap and every sum of any of the products, in any order.
 
     A tap k times a pixel in [low, high] lies between k*low and k*high, and 0 belongs to the interval because
     padding is 0 and because a sum may still lack the tap. So the positive taps at `high` with the negative
     ones at `low` give the greatest sum that any subset of the products can make.
 
-    >>> reach([[1, 2, 1, -1, -2, -1]], 0, 255)
+    >>> reach(sums_of(np.array([[1, 2, 1, -1, -2, -1]])), 0, 255)
     (-1020, 1020)
     """
     low, high = min(low, 0), max(high, 0)
-    least, greatest = low, high
-    for taps in kernels:
-        positive, negative = sum(tap for tap in taps if tap > 0), sum(tap for tap in taps if tap < 0)
-        least = min(least, positive * low + negative * high, *taps)
-        greatest = max(greatest, positive * high + negative * low, *taps)
+    least, greatest = min(low, sums.least), max(high, sums.greatest)
+    for negative, positive in sums.signed:
+        least = min(least, positive * low + negative * high)
+        greatest = max(greatest, positive * high + negative * low)
     return least, greatest
 
 
-def integer_dtype(image: str, kernels: list[list[int]], extremes: Callable[[], tuple[int, int]], layer: str) -> str:
+def integer_dtype(image: str, sums: Sums, extremes: Callable[[], tuple[int, int]], layer: str) -> str:
     """Return the smallest signed dtype that holds every sum of an integer image under integer kernels.
 
     The image counts with all that its dtype can hold, so that the answer's dtype does not depend on the
     pixels; only where that would need more than int64 are they looked at, by `extremes`.
     """
-    least, greatest = reach(kernels, *limits(image))
+    least, greatest = reach(sums, *limits(image))
     for name in SIGNED:
         low, high = limits(name)
         if low <= least and greatest <= high:
             return name
-    least, greatest = reach(kernels, *extremes())
+    least, greatest = reach(sums, *extremes())
     low, high = limits("int64")
     if low <= least and greatest <= high:
         return "int64"

@@ -1,13 +1,15 @@
-"""Pad by index map, then shift and add: one path for arrays and tensors, kernels and banks."""
+"""One call: read what the user passed, settle the dtypes, and hand the sums to who computes them best."""
 
-from itertools import product
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from faltung.boundary import index_map
 from faltung.errors import FaltungError
-from faltung.filters import _arrays, _dtypes, _geometry
+from faltung.filters import _arrays, _dtypes, _geometry, _native, _shifts, _spectral, planner
 from faltung.filters._arrays import Array
 
 
@@ -21,43 +23,259 @@ def apply(
     *,
     flip: bool,
     layer: str,
+    method: str = "auto",
+    threads: int | None = None,
+    out: Any = None,
 ) -> Array:
     """Correlate, or with `flip` convolve; `layer` is the name to be blamed in errors."""
     image, kernel = _arrays.read(image, f"{layer}: the image"), _arrays.read(kernel, f"{layer}: the kernel")
-    y, x = _geometry.axes(
-        tuple(image.shape), tuple(kernel.shape), padding, stride, dilation, boundary, flip=flip, layer=layer
-    )
+    how = (padding, stride, dilation, boundary, flip, layer)
     # IEEE arithmetic is asked for, NaN and infinity included: NumPy has nothing to warn of.
     with np.errstate(all="ignore"):
         try:
-            image, kernel, answer = _prepare(image, kernel, layer)
-            for at, axis in ((-2, y), (-1, x)):
-                image = _pad(image, at, axis, boundary, layer)
-            return _arrays.cast(_shift_and_add(image, kernel, y, x, flip=flip), answer)
+            if not any(_arrays.is_tensor(array) or array.dtype.kind in "cO" for array in (image, kernel)):
+                return on_arrays(image, kernel, how, method, threads, out)
+            if method != "auto" or out is not None:
+                raise FaltungError(f"{layer}: method and out are for arrays of real numbers")
+            if any(_arrays.is_tensor(array) for array in (image, kernel)):
+                return _on_tensors(image, kernel, how, threads)
+            return _on_arrays_of_any_kind(image, kernel, how, threads)
         except MemoryError as problem:
             raise FaltungError(f"{layer}: {problem or 'out of memory'}") from None
 
 
-def _prepare(image: Any, kernel: Any, layer: str) -> tuple[Array, Array, str]:
-    """Bring image and kernel into one library and the dtype of the sums; and name the answer's dtype."""
-    tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
+def plan(image: Any, kernel: Any, how: tuple[Any, ...], method: str, threads: int | None) -> planner.Plan:
+    """Return what `apply` would do."""
+    *_, layer = how
+    image, kernel = _arrays.read(image, f"{layer}: the image"), _arrays.read(kernel, f"{layer}: the kernel")
+    shapes = tuple(image.shape), tuple(kernel.shape)
     names = [_arrays.dtype_name(array) for array in (image, kernel)]
+    tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
     if tensors:
-        names = [_within_torch(name) for name in names]
-    if all(name in _dtypes.INTEGERS for name in names):
-        taps = kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1]).tolist()
-        answer = _dtypes.integer_dtype(names[0], taps, lambda: _arrays.extremes(image), layer)
-    else:
-        answer = _dtypes.floating_dtype(*names)
-    if tensors and answer == "object":
-        raise FaltungError(f"{layer}: tensors hold no Python objects; pass both as arrays, or none")
+        from faltung.filters import _tensors
 
+        if not all(map(_tensors.is_plain, tensors)):
+            _geometry.axes(*shapes, *how[:4], flip=how[4], layer=layer)
+            return planner.Plan("direct", "shifted tensors are summed where they are", {}, "torch", 1)
+        names = [{"bfloat16": "float32"}.get(_within_torch(name), _within_torch(name)) for name in names]
+        if _arrays.is_tensor(kernel):
+            kernel = _tensors.array_of(kernel.float() if kernel.is_floating_point() else kernel)
+    if "object" in names:
+        _geometry.axes(*shapes, *how[:4], flip=how[4], layer=layer)
+        return planner.Plan("direct", "Python's own arithmetic has one way", {}, "numpy", 1)
+    if any(name.startswith("complex") for name in names):  # their parts are filtered like real numbers
+        names[0] = np.zeros(0, _dtypes.floating_dtype(*names)).real.dtype.name
+        kernel = kernel.real
+    settled = _settle.__wrapped__(
+        shapes[0], names[0], kernel.tobytes(), kernel.dtype.str, shapes[1], how, method, threads,
+        image if tensors == [] and names[0] in _dtypes.INTEGERS else None, thorough=True,
+    )  # fmt: skip
+    return settled.plan or planner.Plan("direct", f"{settled.answer} has one way", {}, "numpy", 1)
+
+
+def _on_tensors(image: Array, kernel: Array, how: tuple[Any, ...], threads: int | None) -> Array:
+    """Apply a filter where the image or the kernel is a tensor, and so the answer too."""
+    from faltung.filters import _tensors
+
+    *geometry, flip, layer = how
+    y, x = _geometry.axes(tuple(image.shape), tuple(kernel.shape), *geometry, flip=flip, layer=layer)
+    tensors = [array for array in (image, kernel) if _arrays.is_tensor(array)]
+    names = [_within_torch(_arrays.dtype_name(array)) for array in (image, kernel)]
+    answer = _answer(names, kernel, lambda: _arrays.extremes(image), layer)
+    if answer == "object":
+        raise FaltungError(f"{layer}: tensors hold no Python objects; pass both as arrays, or none")
+    plain, followed = all(map(_tensors.is_plain, tensors)), _tensors.is_followed(tensors)
+    if plain and not followed and not {"bfloat16", "complex32"} & {*names, answer}:
+        pixels, weights = (_tensors.array_of(each) if _arrays.is_tensor(each) else each for each in (image, kernel))
+        if {pixels.dtype.kind, weights.dtype.kind} & {"c", "O"}:
+            made = _on_arrays_of_any_kind(pixels, weights, how, threads)
+        else:
+            made = on_arrays(pixels, weights, how, "auto", threads, None)
+        return _arrays.to_torch(made, tensors[0].device) if made.dtype.name != answer else _tensors.tensor_of(made)
     summed = _dtypes.computing_dtype(answer)
-    image, rounded = _arrays.cast(image, summed), _cast_kernel(kernel, summed, layer)
-    if tensors:
-        image = _arrays.to_torch(image, tensors[0].device)
-        rounded = _arrays.to_torch(rounded, image.device)
-    return image, rounded, answer
+    image, taps = _arrays.cast(image, summed), _cast_kernel(kernel, summed, layer)
+    image = _arrays.to_torch(image, tensors[0].device)
+    taps = _turned(_arrays.to_torch(taps, image.device), flip)
+    if plain and summed in ("float32", "float64"):
+        sums = _tensors.correlate(image, taps, y, x, geometry[-1], layer, threads)
+    else:
+        sums = _shifts.correlate(image, taps, y, x, geometry[-1], layer)
+    return _arrays.cast(sums, answer)
+
+
+def _on_arrays_of_any_kind(
+    image: NDArray[Any], kernel: NDArray[Any], how: tuple[Any, ...], threads: int | None
+) -> NDArray[Any]:
+    """Apply a filter where the image or the kernel holds complex numbers or Python's own."""
+    *geometry, flip, layer = how
+    y, x = _geometry.axes(image.shape, kernel.shape, *geometry, flip=flip, layer=layer)
+    answer = _answer([image.dtype.name, kernel.dtype.name], kernel, lambda: _arrays.extremes(image), layer)
+    taps = _cast_kernel(kernel, answer, layer)
+    if answer not in ("complex64", "complex128"):
+        wide: NDArray[Any] = _arrays.cast(image, answer)
+        sums: NDArray[Any] = _shifts.correlate(wide, _turned(taps, flip), y, x, geometry[-1], layer)
+        return sums
+    if image.dtype == np.float16:
+        image = image.astype(np.float32)
+    answers = np.empty((*image.shape[:-2], *kernel.shape[:-2], y.answers, x.answers), answer)
+
+    def filtered(pixels: NDArray[Any], weights: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+        return on_arrays(pixels, weights, how, "auto", threads, out)
+
+    parts = [image.real, image.imag] if image.dtype.kind == "c" else [image]
+    filtered(parts[0], taps.real, answers.real)
+    if kernel.dtype.kind == "c":
+        filtered(parts[0], taps.imag, answers.imag)
+        if len(parts) == 2:
+            answers.real -= filtered(parts[1], taps.imag, None)
+            answers.imag += filtered(parts[1], taps.real, None)
+    else:
+        filtered(parts[1], taps.real, answers.imag)
+    return answers
+
+
+def _answer(names: list[str], kernel: Array, extremes: Callable[[], tuple[int, int]], layer: str) -> str:
+    """Return the dtype of the answers."""
+    if all(name in _dtypes.INTEGERS for name in names):
+        return _dtypes.integer_dtype(names[0], _dtypes.sums_of(kernel), extremes, layer)
+    return _dtypes.floating_dtype(*names)
+
+
+def _turned(taps: Array, flip: bool) -> Array:
+    if not flip:
+        return taps
+    return taps.flip(-2, -1) if _arrays.is_tensor(taps) else taps[..., ::-1, ::-1]
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """What a call with such a kernel on such a picture comes to; the same for every picture of its kind."""
+
+    y: _geometry.Axis
+    x: _geometry.Axis
+    answer: str
+    summed: str
+    bank: NDArray[Any]
+    plan: planner.Plan | None
+    """None where there is one way alone."""
+    known: dict[str, Any]
+    """What has been computed from the bank, such as its spectra."""
+
+
+def on_arrays(
+    image: NDArray[Any], kernel: NDArray[Any], how: tuple[Any, ...], method: str, threads: int | None, out: Any
+) -> NDArray[Any]:
+    """Apply a filter to an array of real numbers; what follows from the kinds of arguments alone is kept."""
+    *_, boundary, _, layer = how
+    choices = (image.shape, image.dtype.name, kernel.tobytes(), kernel.dtype.str, kernel.shape, how, method, threads)
+    try:
+        settled = _settle(*choices) if kernel.nbytes <= KEPT else _settle.__wrapped__(*choices, image)
+    except (TypeError, _PixelsMatter):  # the first: an argument that cannot be kept, such as a list
+        settled = _settle.__wrapped__(*choices, image)
+    shape = (*image.shape[:-2], *kernel.shape[:-2], settled.y.answers, settled.x.answers)
+    room = _room(out, shape, settled.answer, image, layer)
+    bank = room if kernel.ndim == 3 else room[..., None, :, :]
+    _run(settled, image, boundary, layer, bank, settled.plan.method if settled.plan else "direct")
+    if out is None or room is out:
+        return room
+    out[...] = room
+    return np.asarray(out)
+
+
+KEPT = 1 << 22
+"""Bytes of a kernel, or of its spectra, that are kept for the next call with it."""
+
+
+class _PixelsMatter(Exception):
+    """What a picture comes to depends on its pixels, not on its dtype alone."""
+
+
+@lru_cache(maxsize=64)
+def _settle(
+    shape: tuple[int, ...],
+    pixels: str,
+    content: bytes,
+    dtype: str,
+    kernel_shape: tuple[int, ...],
+    how: tuple[Any, ...],
+    method: str,
+    threads: int | None,
+    image: Any = None,
+    *,
+    thorough: bool = False,
+) -> _Settled:
+    def extremes() -> tuple[int, int]:
+        if image is None:
+            raise _PixelsMatter
+        return _arrays.extremes(image)
+
+    padding, stride, dilation, boundary, flip, layer = how
+    y, x = _geometry.axes(shape, kernel_shape, padding, stride, dilation, boundary, flip=flip, layer=layer)
+    kernel = np.frombuffer(content, dtype=dtype).reshape(kernel_shape)
+    answer = _answer([pixels, kernel.dtype.name], kernel, extremes, layer)
+    native = _native.summed_in(pixels, answer)
+    summed = native or _dtypes.computing_dtype(answer)
+    taps = _turned(_cast_kernel(kernel, summed, layer), flip)
+    bank = np.ascontiguousarray(taps if taps.ndim == 3 else taps[None])
+    if answer not in PLANNED:
+        if method != "auto":
+            raise FaltungError(f"{layer}: method {method!r} is not for answers of {answer}")
+        return _Settled(y, x, answer, summed, bank, None, {})
+    largest = float(max(map(abs, _dtypes.limits(pixels)))) if pixels in _dtypes.INTEGERS else 0.0
+    plan = planner.choose(
+        bank, shape, pixels, largest, answer, y, x, method=method, threads=threads, layer=layer, thorough=thorough
+    )
+    return _Settled(y, x, answer, summed, bank, plan, {})
+
+
+PLANNED = ("int8", "int16", "int32", "int64", "float16", "float32", "float64")
+"""The dtypes of answers that there are several ways to."""
+
+
+def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], layer: str) -> NDArray[Any]:
+    """Return where the answers go: the array that the user gave if the image is not in it, or a new one."""
+    if out is None:
+        return np.empty(shape, dtype=answer)
+    if (
+        not isinstance(out, np.ndarray)
+        or out.shape != shape
+        or out.dtype != np.dtype(answer)
+        or not out.flags.writeable
+    ):
+        got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise FaltungError(f"{layer}: out must be a writeable array of {answer} and shape {shape}, got {got}")
+    return np.empty(shape, dtype=answer) if np.may_share_memory(out, image) else out
+
+
+def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out: NDArray[Any], method: str) -> None:
+    """Write the answers (..., N, H', W') in a way."""
+    y, x, bank, plan = settled.y, settled.x, settled.bank, settled.plan
+    if plan is not None and method == "fft":
+        if plan.core == "native":
+            taps = bank.astype(plan.working)
+            spectra = settled.known.get("spectra") or _native.spectra_of(taps, y, x, *plan.sides)
+            if spectra.content.nbytes <= KEPT:
+                settled.known["spectra"] = spectra
+            if not _native.correlate(image, taps, y, x, boundary, 0, plan.threads, out, spectra):
+                _run(settled, image, boundary, layer, out, "direct")
+        else:
+            _spectral.correlate(
+                image, bank, y, x, boundary, layer, plan.working, plan.sides, plan.threads, out, settled.known,
+                lambda plane: _run(settled, image[plane], boundary, layer, out[plane], "direct"),
+            )  # fmt: skip
+    elif plan is not None and plan.core == "native":
+        if method == "direct":
+            _native.correlate(image, bank, y, x, boundary, 0, plan.threads, out)
+        for n, taps in enumerate(plan.joined() if method == "separable" else ()):
+            _native.correlate(
+                image, taps, y, x, boundary, len(plan.factors[n][0]), plan.threads, out[..., n : n + 1, :, :]
+            )
+    else:
+        wide = image.astype(settled.summed, copy=False)
+        if method == "direct":
+            out[...] = _shifts.correlate(wide, bank, y, x, boundary, layer)
+        for n, (columns, rows) in enumerate(plan.factors if plan is not None and method == "separable" else ()):
+            out[..., n, :, :] = _shifts.separable(wide, columns, rows, y, x, boundary, layer)
 
 
 def _within_torch(name: str) -> str:
@@ -78,36 +296,3 @@ def _cast_kernel(kernel: Any, name: str, layer: str) -> Array:
     rounded = _arrays.cast(kernel, name)
     _dtypes.check_taps(kernel, rounded, _arrays.library(kernel), layer, name)
     return rounded
-
-
-def _pad(image: Array, at: int, axis: _geometry.Axis, boundary: str, layer: str) -> Array:
-    """Continue the image along its axis `at`, -2 or -1, by copying the pixels that the boundary names."""
-    before, after = axis.window.before, axis.window.after
-    if before == after == 0:
-        return image
-    sources = index_map(axis.pixels, before, after, boundary, axis=axis.name, layer=layer)
-    # Every position is read, those of zero padding from anywhere, and then they are overwritten.
-    copied = [source or 0 for source in sources]
-    image = image[..., copied] if at == -1 else image[..., copied, :]
-    if None not in sources:
-        return image
-    library = _arrays.library(image)
-    inside = library.asarray([source is not None for source in sources])
-    if library is not np:
-        inside = inside.to(image.device)
-    return library.where(inside if at == -1 else inside[:, None], image, 0)
-
-
-def _shift_and_add(image: Array, kernel: Array, y: _geometry.Axis, x: _geometry.Axis, *, flip: bool) -> Array:
-    """Sum over the taps the tap times the pixels that it reads: slices only, never a copy of the windows."""
-    if kernel.ndim == 3:
-        image = image[..., None, :, :]
-    answers: Any = None
-    for m, n in product(range(y.window.kernel), range(x.window.kernel)):
-        read = image[..., y.positions(m, flip=flip), x.positions(n, flip=flip)]
-        term = kernel[..., m, n, None, None] * read
-        if answers is None:
-            answers = term
-        else:
-            answers += term
-    return answers

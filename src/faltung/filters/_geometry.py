@@ -23,10 +23,8 @@ class Axis:
     pixels: int
     answers: int
 
-    def positions(self, tap: int, *, flip: bool) -> slice:
+    def positions(self, tap: int) -> slice:
         """Return the padded positions that a tap reads, one for each answer."""
-        if flip:
-            tap = self.window.kernel - 1 - tap
         start = self.window.dilation * tap
         return slice(start, start + self.window.stride * (self.answers - 1) + 1, self.window.stride)
 

@@ -1,0 +1,99 @@
+"""The compiled core, where the package was built with one: the same sums, in registers and on threads."""
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from faltung.boundary import BOUNDARIES
+from faltung.filters import _geometry
+
+
+def _found() -> tuple[ModuleType | None, str]:
+    if os.environ.get("FALTUNG_CORE") == "numpy":
+        return None, "FALTUNG_CORE=numpy is set"
+    try:
+        return import_module("faltung.filters._core"), ""
+    except ModuleNotFoundError:
+        return None, "Faltung was installed where there was no C++ compiler (GCC or Clang)"
+    except ImportError as problem:
+        return None, f"it cannot be loaded: {problem}"
+
+
+core, missing = _found()
+"""The module of the compiled loops; None where there is none, and why."""
+
+
+def _decline(*_: Any) -> None:
+    return None
+
+
+quick = _decline if core is None else core.quick
+"""Do a call with common arguments from end to end where direct sums are surely best, or decline: None."""
+
+
+def surely_direct(work: int, taps: int) -> bool:
+    """Say whether direct sums are best whatever the kernel: little work in all, or few taps."""
+    return core is not None and (work <= core.QUICK_WORK or taps <= core.QUICK_TAPS)
+
+
+PIXELS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+FLOATS = ("float16", "float32", "float64")
+
+
+def summed_in(pixels: str, answer: str) -> str | None:
+    """Return the dtype that the core sums an answer in; None where it has no way to compute it."""
+    if core is None or pixels not in PIXELS + FLOATS:
+        return None
+    return {
+        "int8": "int16",
+        "int16": "int16",
+        "int32": "int32",
+        "int64": "int64",
+        "float16": "float32",
+        "float32": "float32",
+        "float64": "float64",
+    }.get(answer)
+
+
+def correlate(
+    image: NDArray[Any],
+    taps: NDArray[Any],
+    y: _geometry.Axis,
+    x: _geometry.Axis,
+    boundary: str,
+    rank: int,
+    threads: int,
+    out: NDArray[Any],
+    spectra: "Spectra | None" = None,
+) -> bool:
+    """Write the answers of a bank (N, kh, kw), or of a sum of `rank` separable kernels, to `out` (..., N, H', W').
+
+    With spectra of the bank, transforms of their dtype are used; then False says that some answers are not finite.
+    """
+    assert core is not None
+    axes = [
+        (axis.pixels, axis.answers, axis.window.kernel, axis.window.stride, axis.window.dilation, axis.window.before)
+        for axis in (y, x)
+    ]
+    sides, content = ((spectra.tile_y, spectra.tile_x), spectra.content) if spectra else ((0, 0), None)
+    finite: bool = core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, threads, *sides, content)
+    return finite
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """The spectra of a bank, for tiles of some size."""
+
+    tile_y: int
+    tile_x: int
+    content: NDArray[Any]
+
+
+def spectra_of(bank: NDArray[Any], y: _geometry.Axis, x: _geometry.Axis, tile_y: int, tile_x: int) -> Spectra:
+    """Return the spectra of a bank (N, kh, kw) of floats, for tiles whose sides are powers of two."""
+    assert core is not None
+    return Spectra(tile_y, tile_x, core.spectrum(bank, y.window.dilation, x.window.dilation, tile_y, tile_x))

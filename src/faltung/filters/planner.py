@@ -1,0 +1,269 @@
+"""Which way computes a filter soonest: a cost model, and a plan that says what was chosen and why.
+
+Every way gives the same answers (integers to the bit, floats within the rounding of a direct sum):
+
+direct
+    Sum the products, tap by tap.
+separable
+    Take the kernel apart into few separable ones, and filter along x, then along y.
+fft
+    Multiply spectra, tile by tile.
+
+The constants were measured on one machine (AMD EPYC with AVX-512, one thread); only their ratios matter.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.errors import FaltungError, UnknownName
+from faltung.filters import _decompose, _geometry, _native, _spectral
+
+METHODS = ("direct", "separable", "fft")
+EXACT = 2.0**-53
+SINGLE = 2.0**-24
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a filter will be applied.
+
+    Attributes
+    ----------
+    method : str
+        'direct', 'separable' or 'fft'.
+    reason : str
+        Why, in words.
+    seconds : mapping
+        What each way that is open is expected to take, on one thread.
+    core : str
+        'native', 'numpy' or 'torch': who computes.
+    threads : int
+        The threads that may work on it.
+    """
+
+    method: str
+    reason: str
+    seconds: Mapping[str, float]
+    core: str
+    threads: int
+    factors: tuple[_decompose.Factors, ...] = ()
+    working: str = ""
+    """The dtype of the transforms."""
+    sides: tuple[int, int] = (0, 0)
+    """The sides of their tiles."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what can be written as JSON."""
+        seconds = {name: float(took) for name, took in self.seconds.items()}
+        return {
+            "method": self.method, "reason": self.reason, "seconds": seconds, "core": self.core, "threads": self.threads
+        }  # fmt: skip
+
+    def joined(self) -> list[NDArray[Any]]:
+        """Return the factors of each kernel as the native core takes them: rows, then columns."""
+        return [np.concatenate([rows.ravel(), columns.ravel()]) for columns, rows in self.factors]
+
+    def __str__(self) -> str:
+        by_time = sorted(self.seconds.items(), key=lambda entry: entry[1])
+        told = ", ".join(f"{name} {1e3 * took:.3g} ms" for name, took in by_time)
+        expected = f"on one thread {told}; " if told else ""
+        return f"{self.method}: {self.reason} ({expected}computed by {self.core}, threads: {self.threads})"
+
+
+def thread_count(threads: int | None) -> int:
+    """Return how many threads may work: those asked for, or FALTUNG_THREADS, or one for each processor.
+
+    Raises
+    ------
+    FaltungError
+        If the number is not a whole number of at least 1.
+    """
+    said, given = (
+        ("threads", threads) if threads is not None else ("FALTUNG_THREADS", os.environ.get("FALTUNG_THREADS"))
+    )
+    if given is None:
+        return processors()
+    try:
+        number = int(given)
+        if isinstance(given, bool) or number != float(given) or number < 1:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise FaltungError(f"{said} must be a whole number of at least 1, got {given!r}") from None
+    return number
+
+
+@lru_cache(maxsize=1)
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def choose(
+    taps: NDArray[Any],
+    shape: tuple[int, ...],
+    pixels: str,
+    largest: float,
+    answer: str,
+    y: _geometry.Axis,
+    x: _geometry.Axis,
+    *,
+    method: str = "auto",
+    threads: int | None = None,
+    layer: str = "plan",
+    thorough: bool = False,
+) -> Plan:
+    """Choose for a bank (N, kh, kw) of taps; see `faltung.filters.plan`.
+
+    Parameters
+    ----------
+    taps : numpy.ndarray, shape (N, kh, kw)
+        In the dtype that is summed in.
+    shape : tuple of int
+        The image's.
+    pixels, answer : str
+        The dtypes of image and answer.
+    largest : float
+        A bound of the absolute value of integer pixels.
+    thorough : bool
+        Whether to weigh the other ways even where direct sums are surely best.
+    """
+    if method not in ("auto", *METHODS):
+        raise UnknownName("method", method, ("auto", *METHODS))
+    core = "native" if _native.summed_in(pixels, answer) else "numpy"
+    planes = int(np.prod(shape[:-2], dtype=np.int64))
+    answers = planes * y.answers * x.answers
+    kernels, kh, kw = taps.shape
+    per = _COSTS[core][_kind(taps.dtype.name)]
+    seconds = {"direct": answers * kernels * max(kh * kw * per.product, per.answer)}
+
+    clear = method == "auto" and _native.surely_direct(answers * kernels * kh * kw, kh * kw) and core == "native"
+    if clear and not thorough:
+        return _chosen("direct", seconds, core, thread_count(threads), (), "", (0, 0), taps, layer, clear=True)
+    most = int(kh * kw / (kh + kw) * per.product / per.pass_) if min(kh, kw) > 1 else 0
+    if method == "separable":
+        most = min(kh, kw)
+    factors: tuple[_decompose.Factors, ...] = ()
+    if most and (method != "auto" or seconds["direct"] > _WORTH_LOOKING):
+        parts = [_decompose.separated(kernel, taps.dtype.name, most) for kernel in taps]
+        factors = tuple(part for part in parts if part is not None)
+        if len(factors) < kernels:
+            factors = ()
+        else:
+            rank = sum(len(rows) for _, rows in factors)
+            seconds["separable"] = answers * (rank * (kh + kw) * per.pass_ + kernels * per.answer)
+    sides = (_spectral.tile_side(y) or 0, _spectral.tile_side(x) or 0)
+    working = _working(taps, pixels, largest, sides, asked=method == "fft") if 0 not in sides else ""
+    if working:
+        tiles = planes
+        for axis, side in zip((y, x), sides, strict=True):
+            tiles *= -(-(axis.window.stride * (axis.answers - 1) + 1) // (side - axis.window.extent + 1))
+        point = sides[0] * sides[1] * np.log2(sides[0] * sides[1]) * _FFT[core][working]
+        seconds["fft"] = _FFT_START[core] + (tiles * (kernels + 1) + kernels) * point / 2
+    return _chosen(
+        "direct" if clear else method, seconds, core, thread_count(threads), factors, working, sides, taps, layer,
+        clear=clear,
+    )  # fmt: skip
+
+
+def _chosen(
+    method: str,
+    seconds: dict[str, float],
+    core: str,
+    threads: int,
+    factors: tuple[_decompose.Factors, ...],
+    working: str,
+    sides: tuple[int, int],
+    taps: NDArray[Any],
+    layer: str,
+    *,
+    clear: bool,
+) -> Plan:
+    best = min(seconds, key=lambda name: seconds[name]) if method == "auto" else method
+    if best not in seconds:
+        why = (
+            "the kernel is not a sum of separable ones"
+            if best == "separable"
+            else "rounding could not be kept within bounds"
+        )
+        raise FaltungError(f"{layer}: method {best!r} cannot be used here: {why}")
+    _, kh, kw = taps.shape
+    rank = max((len(rows) for _, rows in factors), default=0)
+    reason = {
+        "direct": f"{kh}x{kw} taps are few enough to sum one by one",
+        "separable": f"the kernel is a sum of {rank} separable: {rank * (kh + kw)} products an answer, not {kh * kw}",
+        "fft": f"{kh}x{kw} taps are so many that transforms cost less",
+    }[best]
+    if method != "auto" and not clear:
+        reason = "asked for"
+    elif clear and kh * kw > 25:
+        reason = "so little work that looking for another way would cost more"
+    return Plan(best, reason, seconds, core, threads, factors if best == "separable" else (), working, sides)
+
+
+def _working(taps: NDArray[Any], pixels: str, largest: float, sides: tuple[int, int], *, asked: bool) -> str:
+    """Return the dtype of transforms whose error is below that of a direct sum; empty where there is none.
+
+    The error of a product of spectra of N points is at most about 5 log2(N) u |x| |k|, with Euclidean norms over a
+    tile and u the unit roundoff (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 24.1; three
+    transforms). Integers need it below 1/4, to be rounded right. Floats need it below the bound of a direct sum of
+    n products, n u max|x| sum|k|, both taken at their worst over a tile.
+    """
+    if taps.dtype.kind not in "if":
+        return ""
+    points = sides[0] * sides[1]
+    kernels = taps.reshape(len(taps), -1).astype(np.float64)
+    lengths = np.sqrt((kernels**2).sum(1))
+    if not np.isfinite(lengths).all():
+        return ""
+    growth = 5 * np.log2(points) * np.sqrt(points)
+    if taps.dtype.kind == "i":
+        return "float64" if growth * EXACT * largest * lengths.max() < 0.25 else ""
+    if taps.dtype == np.float32:
+        single = growth * lengths <= kernels.shape[1] * np.abs(kernels).sum(1)
+        return "float32" if single.all() else "float64"
+    double = growth * lengths <= kernels.shape[1] * np.abs(kernels).sum(1)
+    return "float64" if asked or double.all() else ""
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Seconds for each product of a direct sum, each product of a separable one, and at least for each answer."""
+
+    product: float
+    pass_: float
+    answer: float
+
+
+_COSTS = {
+    "native": {
+        "int16": _Costs(0.014e-9, 0.03e-9, 0.25e-9),
+        "int32": _Costs(0.032e-9, 0.06e-9, 0.5e-9),
+        "int64": _Costs(0.12e-9, 0.2e-9, 1e-9),
+        "float32": _Costs(0.022e-9, 0.05e-9, 0.4e-9),
+        "float64": _Costs(0.046e-9, 0.1e-9, 0.8e-9),
+    },
+    "numpy": {
+        "int16": _Costs(0.4e-9, 0.4e-9, 1e-9),
+        "int32": _Costs(0.6e-9, 0.6e-9, 1e-9),
+        "int64": _Costs(1.4e-9, 1.4e-9, 2e-9),
+        "float32": _Costs(0.6e-9, 0.6e-9, 1e-9),
+        "float64": _Costs(1.4e-9, 1.4e-9, 2e-9),
+    },
+}
+_FFT = {"native": {"float32": 0.17e-9, "float64": 0.28e-9}, "numpy": {"float32": 0.9e-9, "float64": 1.4e-9}}
+"""Seconds for a tile, there and back, per point and binary logarithm of the points."""
+_FFT_START = {"native": 1e-5, "numpy": 3e-4}
+_WORTH_LOOKING = 5e-5
+"""Seconds of direct sums that are worth looking at the kernel's rank for."""
+
+
+def _kind(summed: str) -> str:
+    return summed if summed in _COSTS["native"] else "int16" if summed == "int8" else "float64"

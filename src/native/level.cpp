@@ -1,0 +1,178 @@
+// Bands of answers, row by row; compiled once for each level of vector instructions.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "levels.hpp"
+#include "rows.hpp"
+#include "spectral.hpp"
+#include "tile.hpp"
+
+namespace faltung { namespace FALTUNG_LEVEL {
+
+template <class T> bool is_held_as(Type type) {
+    switch (type) {
+        case Type::int16: return std::is_same<T, std::uint16_t>::value;
+        case Type::int32: return std::is_same<T, std::uint32_t>::value;
+        case Type::int64: return std::is_same<T, std::uint64_t>::value;
+        case Type::float32: return std::is_same<T, float>::value;
+        case Type::float64: return std::is_same<T, double>::value;
+        default: return false;
+    }
+}
+
+template <class T> bool aligned(const char* at, Size step) {
+    return reinterpret_cast<std::uintptr_t>(at) % alignof(T) == 0 && step % Size(alignof(T)) == 0;
+}
+
+// The pixels of a row that the answers x0 .. x1-1 read, as contiguous numbers of type T: one run for each phase of
+// the stride. Rows are copied even where the picture's own would do: in a buffer they do not lie a power of two
+// apart, where they would drive one another out of the cache, and the borders need no loops of their own.
+template <class T> class Source {
+    const Job& job;
+    const Size start, extent;
+    const LoadPhase<T> load;
+
+public:
+    const Size length;  // from phase to phase
+    std::vector<Size> offsets;  // of the taps
+
+    Source(const Job& job, Size x0, Size x1)
+        : job(job), start(job.x.stride * x0 - job.x.before), extent(job.x.extent(x1 - x0)), load(loader<T>(job.pixel)),
+          length((extent + job.x.stride - 1) / job.x.stride + Vector<T>::width), offsets(job.x.taps) {
+        for (Size n = 0; n < job.x.taps; ++n) {
+            const Size at = job.x.dilation * n;
+            offsets[n] = at % job.x.stride * length + at / job.x.stride;
+        }
+    }
+
+    Size room() const { return job.x.stride * length; }
+
+    void row(Size place, T* to) const {
+        const char* from = job.image + place * job.image_row;
+        for (Size phase = 0; phase < job.x.stride && phase < extent; ++phase)
+            load(job, from, start + phase, job.x.stride, (extent - phase + job.x.stride - 1) / job.x.stride,
+                 to + phase * length);
+    }
+};
+
+// The answers x0 .. x1-1 of the rows first .. last-1. Rows once made (converted, padded, and filtered along x where
+// the kernel is separable) stay in a ring until no answer needs them.
+template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Size last) {
+    const Source<T> source_of(job, x0, x1);
+    const Size count = x1 - x0, room = count + Vector<T>::width;
+    const Size parts = std::max<Size>(job.rank, 1), span = job.y.extent(ROWS);
+    const Size made_room = job.rank ? parts * room : source_of.room();
+    std::unique_ptr<T[]> ring(new T[span * made_room]), pixels(job.rank ? new T[source_of.room()] : nullptr);
+    std::unique_ptr<T[]> zeros(new T[std::max(job.x.stride * source_of.length, room)]());
+    std::vector<Size> held(span, -job.y.before - 1);
+    std::vector<const T*> listed(parts * span, zeros.get());
+    const T* taps_x = static_cast<const T*>(job.taps);
+    const T* taps_y = taps_x + parts * job.x.taps;
+
+    auto make = [&](Size place, T* to) {
+        if (!job.rank) return source_of.row(place, to);
+        source_of.row(place, pixels.get());
+        const T* row = pixels.get();
+        for (Size c = 0; c < parts; ++c) {
+            T* part = to + c * room;
+            rows_of_columns<T>({&row, source_of.offsets.data(), taps_x + c * job.x.taps, 1, 1, 1, job.x.taps, 1, 1}, 1,
+                               count, &part);
+        }
+    };
+    auto list = [&](Size base, Size at) {
+        const Size position = base + at, slot = (position + job.y.before) % span, place = source(job.y, position);
+        T* row = ring.get() + slot * made_room;
+        if (place < 0) {
+            for (Size c = 0; c < parts; ++c) listed[c * span + at] = zeros.get();
+            return;
+        }
+        if (held[slot] != position) {
+            make(place, row);
+            held[slot] = position;
+        }
+        for (Size c = 0; c < parts; ++c) listed[c * span + at] = row + c * room;
+    };
+
+    const bool plain = job.answer_column == Size(sizeof(T)) && is_held_as<T>(job.result) &&
+                       count >= Vector<T>::width && aligned<T>(job.answer, job.answer_row) &&
+                       aligned<T>(job.answer, job.answer_kernel);
+    std::unique_ptr<T[]> sums(plain ? nullptr : new T[ROWS * room]);
+    const Size no_offset = 0;
+    Reading<T> reading{listed.data(), source_of.offsets.data(), taps_x, 1, span, job.y.taps, job.x.taps, job.y.stride,
+                       job.y.dilation};
+    if (job.rank) {
+        reading.offsets = &no_offset;
+        reading.taps = taps_y;
+        reading.components = parts;
+        reading.width = 1;
+    }
+    for (Size i = first, rows; i < last; i += rows) {
+        rows = last - i >= ROWS ? ROWS : 1;
+        for (Size r = 0; r < rows; ++r)
+            for (Size m = 0; m < job.y.taps; ++m)
+                list(job.y.stride * i - job.y.before, job.y.stride * r + job.y.dilation * m);
+        for (Size k = 0; k < job.kernels; ++k) {
+            T* to[ROWS];
+            char* row = job.answer + k * job.answer_kernel + i * job.answer_row + x0 * job.answer_column;
+            for (Size r = 0; r < rows; ++r)
+                to[r] = plain ? reinterpret_cast<T*>(row + r * job.answer_row) : sums.get() + r * room;
+            Reading<T> one = reading;
+            one.taps += k * job.y.taps * job.x.taps;
+            rows_of_columns<T>(one, int(rows), count, to);
+            if (!plain)
+                for (Size r = 0; r < rows; ++r)
+                    store<T>(to[r], count, row + r * job.answer_row, job.answer_column, job.result);
+        }
+    }
+}
+
+constexpr Size NEAR = 64 << 10;  // bytes that the rows of one block of columns may take, to stay near the processor
+
+template <class T> void band_of(const Job& job, Size first, Size last) {
+    const Size span = job.y.extent(ROWS) * job.x.stride * std::max<Size>(job.rank, 1);
+    const Size tiles = VECTORS * Vector<T>::width;
+    const Size block = std::max<Size>(NEAR / Size(sizeof(T)) / span / tiles, 256 / tiles + 1) * tiles;
+    for (Size x0 = 0; x0 < job.x.answers;) {
+        const Size left = job.x.answers - x0, x1 = left < 2 * block ? job.x.answers : x0 + block;
+        answers<T>(job, x0, x1, first, last);
+        x0 = x1;
+    }
+}
+
+void band(const Job& job, Size first, Size last) {
+    switch (job.summed) {
+        case Type::int16: return band_of<std::uint16_t>(job, first, last);
+        case Type::int32: return band_of<std::uint32_t>(job, first, last);
+        case Type::int64: return band_of<std::uint64_t>(job, first, last);
+        case Type::float32: return band_of<float>(job, first, last);
+        default: return band_of<double>(job, first, last);
+    }
+}
+
+template <class T> void spectrum_of(const Job& job, void* to) {
+    Tiles<T> tiles(job, job.tile_y, job.tile_x);
+    for (Size k = 0; k < job.kernels; ++k)
+        tiles.spectrum(static_cast<const T*>(job.taps) + k * job.y.taps * job.x.taps,
+                       static_cast<T*>(to) + 2 * k * job.tile_y * job.tile_x);
+}
+
+void spectrum(const Job& job, void* to) {
+    job.summed == Type::float32 ? spectrum_of<float>(job, to) : spectrum_of<double>(job, to);
+}
+
+template <class T> bool tiles_of(const Job& job, Size first, Size last) {
+    Tiles<T> tiles(job, job.tile_y, job.tile_x);
+    bool finite = true;
+    for (Size i = first; i < last; i += 2)
+        finite &= tiles.pair(i, i + 1 < last ? i + 1 : -1, static_cast<const T*>(job.spectra));
+    return finite;
+}
+
+bool tiles(const Job& job, Size first, Size last) {
+    return job.summed == Type::float32 ? tiles_of<float>(job, first, last) : tiles_of<double>(job, first, last);
+}
+
+}}  // namespace faltung::FALTUNG_LEVEL

@@ -1,0 +1,157 @@
+// The fast Fourier transform along the first axis of a rectangle of complex numbers, many columns at once.
+//
+// Forward it decimates in frequency, backward in time (J. W. Cooley and J. W. Tukey, 1965; radix 4): the frequencies
+// stand in digit-reversed order between the two, which a product of spectra does not mind. Backward is not scaled.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "tile.hpp"
+
+namespace faltung { namespace FALTUNG_LEVEL {
+
+// Real and imaginary parts lie apart; rows are `pitch` numbers apart.
+template <class T> struct Plane {
+    T *re, *im;
+    Size pitch;
+};
+
+template <class T> class Transform {
+    Size n;
+    std::vector<T> cosines, sines;  // of 2 pi j / n
+
+
+    // w = exp(-+ 2 pi i j / n); the sign is the direction's.
+    struct Root {
+        T re, im;
+    };
+    Root root(Size j, T sign) const { return {cosines[j], sign * sines[j]}; }
+
+    using Vec = typename Vector<T>::type;
+
+    static Vec load(const T* from) {
+        Vec found;
+        std::memcpy(&found, from, sizeof(Vec));
+        return found;
+    }
+
+    static void save(T* to, Vec value) { std::memcpy(to, &value, sizeof(Vec)); }
+
+    static inline void times(Vec& re, Vec& im, Root w) {
+        const Vec r = re * w.re - im * w.im;
+        im = re * w.im + im * w.re;
+        re = r;
+    }
+
+    template <bool FORWARD, Size columns> void four(Plane<T> at, Size length) const {
+        const Size q = length / 4, step = n / length, pitch = at.pitch;
+        const T sign = FORWARD ? T(-1) : T(1);
+        for (Size j = 0; j < q; ++j) {
+            const Root w1 = root(j * step, sign), w2 = root(2 * j * step, sign), w3 = root(3 * j * step, sign);
+            for (Size base = j; base < n; base += length) {
+                T* r0 = at.re + base * pitch;
+                T* i0 = at.im + base * pitch;
+                T* r1 = r0 + q * pitch;
+                T* i1 = i0 + q * pitch;
+                T* r2 = r1 + q * pitch;
+                T* i2 = i1 + q * pitch;
+                T* r3 = r2 + q * pitch;
+                T* i3 = i2 + q * pitch;
+                for (Size c = 0; c < columns; c += Vector<T>::width) {
+                    const Vec ar = load(r0 + c), ai = load(i0 + c);
+                    Vec br = load(r1 + c), bi = load(i1 + c), cr = load(r2 + c), ci = load(i2 + c);
+                    Vec dr = load(r3 + c), di = load(i3 + c);
+                    if constexpr (!FORWARD) {
+                        times(br, bi, w1);
+                        times(cr, ci, w2);
+                        times(dr, di, w3);
+                    }
+                    const Vec sr = ar + cr, si = ai + ci, tr = br + dr, ti = bi + di;
+                    const Vec ur = ar - cr, ui = ai - ci;
+                    const Vec vr = FORWARD ? bi - di : di - bi, vi = FORWARD ? dr - br : br - dr;  // -+ i (b - d)
+                    Vec yr = ur + vr, yi = ui + vi, zr = sr - tr, zi = si - ti, xr = ur - vr, xi = ui - vi;
+                    if constexpr (FORWARD) {
+                        times(yr, yi, w1);
+                        times(zr, zi, w2);
+                        times(xr, xi, w3);
+                    }
+                    save(r0 + c, sr + tr), save(i0 + c, si + ti);
+                    save(r1 + c, yr), save(i1 + c, yi);
+                    save(r2 + c, zr), save(i2 + c, zi);
+                    save(r3 + c, xr), save(i3 + c, xi);
+                }
+            }
+        }
+    }
+
+    template <Size columns> void two(Plane<T> at) const {  // the stage of length 2, where n is no power of 4
+        for (Size base = 0; base < n; base += 2) {
+            T* r0 = at.re + base * at.pitch;
+            T* i0 = at.im + base * at.pitch;
+            T* r1 = r0 + at.pitch;
+            T* i1 = i0 + at.pitch;
+            for (Size c = 0; c < columns; c += Vector<T>::width) {
+                const Vec ar = load(r0 + c), ai = load(i0 + c), br = load(r1 + c), bi = load(i1 + c);
+                save(r0 + c, ar + br), save(i0 + c, ai + bi);
+                save(r1 + c, ar - br), save(i1 + c, ai - bi);
+            }
+        }
+    }
+
+    template <bool FORWARD, Size columns> void strip(Plane<T> at) const {
+        if constexpr (FORWARD) {
+            Size length = n;
+            for (; length >= 4; length /= 4) four<true, columns>(at, length);
+            if (length == 2) two<columns>(at);
+        } else {
+            Size length = 4;
+            for (Size left = n; left > 1; left /= 4)
+                if (left == 2) {
+                    two<columns>(at);
+                    length = 8;
+                }
+            for (; length <= n; length *= 4) four<false, columns>(at, length);
+        }
+    }
+
+public:
+    static constexpr Size LANES = 64 / Size(sizeof(T));  // columns of a cache line: a strip of them stays near
+
+    explicit Transform(Size n) : n(n), cosines(n), sines(n) {  // n is a power of two
+        for (Size j = 0; j < n; ++j) {
+            const double angle = 2 * 3.14159265358979323846 * double(j) / double(n);
+            cosines[j] = T(std::cos(angle));
+            sines[j] = T(std::sin(angle));
+        }
+    }
+
+    // `columns` is a multiple of LANES.
+    template <bool FORWARD> void apply(Plane<T> at, Size columns) const {
+        for (Size c = 0; c < columns; c += LANES) strip<FORWARD, LANES>({at.re + c, at.im + c, at.pitch});
+    }
+};
+
+// Writes the columns of a rectangle as rows, in squares of 4 x 4; both sides are multiples of 4.
+template <class T> void transpose(const T* from, Size rows, Size columns, Size from_pitch, T* to, Size to_pitch) {
+    typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+    constexpr Size block = 64 / sizeof(T);  // squares whose lines are whole lines of the cache
+    for (Size y = 0; y < rows; y += block)
+        for (Size x = 0; x < columns; x += block)
+            for (Size i = y; i < std::min(rows, y + block); i += 4)
+                for (Size j = x; j < std::min(columns, x + block); j += 4) {
+                    Four a, b, c, d;
+                    std::memcpy(&a, from + i * from_pitch + j, sizeof(Four));
+                    std::memcpy(&b, from + (i + 1) * from_pitch + j, sizeof(Four));
+                    std::memcpy(&c, from + (i + 2) * from_pitch + j, sizeof(Four));
+                    std::memcpy(&d, from + (i + 3) * from_pitch + j, sizeof(Four));
+                    const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ba = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+                    const Four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+                    const Four turned[] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+                                           __builtin_shufflevector(ba, dc, 0, 1, 4, 5), __builtin_shufflevector(ba, dc, 2, 3, 6, 7)};
+                    for (Size r = 0; r < 4; ++r) std::memcpy(to + (j + r) * to_pitch + i, &turned[r], sizeof(Four));
+                }
+}
+
+}}  // namespace faltung::FALTUNG_LEVEL
