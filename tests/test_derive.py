@@ -26,6 +26,7 @@ WEIGHTED = {
     "general, three axes": (GENERAL, 3),
     "one channel": ("conv k=k s=s d=d p=p", 2),
     "numbers": ("conv k=3x2 s=2x1 d=1x2 p=1+0x2", 2),
+    "one tap": ("conv k=1 s=2 p=1", 1),
     "same": ("conv p=same d=d", 1),
     "reflect": ("conv k=k s=s d=d p=p boundary=reflect g=g", 1),
     "replicate": ("conv k=3 s=2 p=2 boundary=replicate", 2),
@@ -46,10 +47,16 @@ MODULES = {
     "conv": nn.Conv2d(6, 4, 3, 2, 1, groups=2),
     "depthwise": nn.Conv1d(4, 4, 3, groups=4, padding="same"),
     "multiplied": nn.Conv1d(2, 6, 3, groups=2, padding=2, padding_mode="circular"),
+    "one output": nn.Conv1d(3, 1, 2),
+    "one input": nn.Conv1d(1, 4, 2),
+    "one output, transposed": nn.ConvTranspose1d(3, 1, 3, 2),
+    "one input, transposed": nn.ConvTranspose1d(1, 3, 3, 2),
+    "one output in each group, transposed": nn.ConvTranspose1d(4, 2, 3, 2, groups=2),
     "one to one": nn.Conv3d(1, 1, 2, bias=False),
     "transposed": nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, groups=2),
     "depthwise transposed": nn.ConvTranspose1d(3, 3, 3, 2, groups=3, dilation=2),
     "average": nn.AvgPool2d(3, 2, 1, count_include_pad=False),
+    "average, three axes": nn.AvgPool3d(2, 3, 1, ceil_mode=True),
     "average by a number": nn.AvgPool2d(2, 1, divisor_override=5),
     "maximum": nn.MaxPool1d(3, 2, 1, dilation=2),
 }
@@ -331,6 +338,18 @@ def test_refusals(what, layer, settings, message):
     with pytest.raises(FaltungError) as refused:
         faltung.derive(what, layer, **settings)
     assert str(refused.value) == message
+
+
+def test_a_layer_that_pytorch_refuses(monkeypatch):
+    """If PyTorch takes no layer that is drawn, the check says so."""
+    from faltung.gradient import checking
+
+    def refuse(*given):
+        raise RuntimeError("no\n such layer")
+
+    monkeypatch.setattr(checking, "_forward", refuse)
+    with pytest.raises(FaltungError, match=r"^PyTorch refuses this conv: no such layer$"):
+        faltung.derive("dY/dW", "conv", axes=1).check(2)
 
 
 @pytest.mark.parametrize("n", [0, 100_001])

@@ -290,6 +290,18 @@ def test_blocks(groups, ins, outs):
     assert evaluate(blocked, instance, points).tolist() == evaluate(expression, instance, points).tolist()
 
 
+def test_blocks_of_one():
+    """Where each group has one output, the condition leaves a single output."""
+    c, C = Symbol("c"), Symbol("C", 1)
+    held = Between(Scalar.of(0), Scalar.of(c) - Scalar.of(C) * o, Scalar.of(C))
+    expression = Expression((Term((Entry.of("F", o, c),), (Over.below(o, g),), (held,)),))
+    blocked = blocks(expression, Facts((Over.below(c, Scalar.of(C) * g),)))
+    assert render.expression(blocked, TEXT) == "F[⌊c/C⌋, c]"
+    instance = Instance({g: 3, C: 2}, {"F": Array(np.arange(1, 19).reshape(3, 6))})
+    points = {c: np.arange(6)}
+    assert evaluate(blocked, instance, points).tolist() == evaluate(expression, instance, points).tolist()
+
+
 def test_blocks_ask_for_their_range():
     """Without a proof that x lies below g*C the rule does nothing."""
     c, C = Symbol("c"), Symbol("C", 1)

@@ -78,7 +78,8 @@ class Defined:
 
     def at(self, indices: tuple[Numbers, ...], instance: "Instance") -> Numbers:
         """Return the entries."""
-        points = {s: index.ravel() for s, index in zip(self.definition.indices, indices, strict=True)}
+        pairs = zip(self.definition.indices, indices, strict=True)
+        points = {own: index.ravel() for own, index in pairs if isinstance(own, Symbol)}
         values = evaluate(self.definition.body, instance, points)
         return values.reshape(indices[0].shape if indices else values.shape)
 

@@ -28,10 +28,13 @@ from faltung.formulas.scalars import Atom, Floor, Like, Mapped, Scalar, Symbol, 
 
 @dataclass(frozen=True)
 class Definition:
-    """What the entries of a tensor are: tensor[indices] = body, for all indices."""
+    """What the entries of a tensor are: tensor[indices] = body, for all indices.
+
+    An index may be a whole number, where the tensor has no other along that axis.
+    """
 
     tensor: str
-    indices: tuple[Symbol, ...]
+    indices: tuple[Symbol | int, ...]
     body: Expression
 
     @property
@@ -41,7 +44,8 @@ class Definition:
 
     def at(self, entry: Entry) -> Expression:
         """Return the body at the indices of an entry."""
-        return self.body.substitute(dict(zip(self.indices, entry.indices, strict=True)))
+        pairs = zip(self.indices, entry.indices, strict=True)
+        return self.body.substitute({own: given for own, given in pairs if isinstance(own, Symbol)})
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,8 @@ def blocks(expression: Expression, facts: Facts, name: str = "r") -> Expression:
 
     sum over o in 0..g*O-1 of [0 <= x - C*floor(o/O) < C] F(o)  =  sum over r in 0..O-1 of F(O*floor(x/C) + r)
 
-    for 0 <= x < g*C: the condition says that floor(o/O) = floor(x/C). So does a delta of floor(o/O) and x, where C = 1.
+    for 0 <= x < g*C: the condition says that floor(o/O) = floor(x/C). So does a delta of floor(o/O) and x, where C = 1;
+    and where O = 1, floor(o/O) is o, of which a single value is left.
     """
     return Expression(tuple(_block(term, facts, name) for term in expression.terms))
 
@@ -279,17 +284,20 @@ def _block(term: Term, facts: Facts, name: str) -> Term:
             found = _of_block(held, over, facts)
             if found is None:
                 continue
-            step, block, width = found
-            index = _unused(Symbol(name), term)
-            rest = tuple(Over.below(index, width) if o == over else o for o in term.over)
+            step, block = found
+            left, put = [o for o in term.over if o != over], {step: block}
+            if isinstance(step, Floor):
+                index = _unused(Symbol(name), term)
+                put[over.index] = step.by * block + index
+                left.insert(term.over.index(over), Over.below(index, step.by))
             kept = tuple(c for c in term.conditions if c != held)
-            put: Mapping[Atom, Like] = {step: block, over.index: Scalar.of(width) * block + index}
-            return _block(replace(term, over=rest, conditions=kept).substitute(put), facts, name)
+            without = replace(term, over=(), conditions=kept).substitute(put)
+            return _block(replace(without, over=tuple(left)), facts, name)
     return term
 
 
-def _of_block(held: Condition, over: Over, facts: Facts) -> tuple[Floor, Scalar, Scalar] | None:
-    """Return the floor(o/O) that a condition holds fast, its value floor(x/C), and O."""
+def _of_block(held: Condition, over: Over, facts: Facts) -> tuple[Atom, Scalar] | None:
+    """Return floor(o/O), or o itself, which a condition holds fast, and its value floor(x/C)."""
     if over.high is None or over.low != Scalar.of(0):
         return None
     if isinstance(held, Equal):
@@ -298,13 +306,14 @@ def _of_block(held: Condition, over: Over, facts: Facts) -> tuple[Floor, Scalar,
         value, high = held.value, held.high
     else:
         return None
-    for step in value.atoms():
-        if not isinstance(step, Floor) or step.of != Scalar.of(over.index):
+    for step in dict.fromkeys(value.atoms()):
+        width = step.by if isinstance(step, Floor) and step.of == Scalar.of(over.index) else Scalar.of(1)
+        if step != over.index and width == Scalar.of(1):
             continue
         asked = value + high * step
-        within = Between(Scalar.of(0), asked, high * over.high / step.by)
+        within = Between(Scalar.of(0), asked, high * over.high / width)
         if over.index not in asked.symbols() and facts.hold(within):
-            return step, floor(asked, high), step.by
+            return step, floor(asked, high)
     return None
 
 

@@ -71,7 +71,7 @@ def indexed(layer: Layer, tensor: str) -> Indexed:
     }
     spatial = [Over.below(i, size) for i, size in zip(letters(tensor, layer), sizes[tensor], strict=False)]
     overs = [*channels.get(tensor, []), *spatial]
-    single = {over.index: 0 for over in channels.get(tensor, []) if over.high == Scalar.of(1)}
+    single = {over.index: 0 for over in overs if over.high == Scalar.of(1)}
     entry = Entry(tensor, tuple(Scalar.of(over.index).substitute(single) for over in overs))
     return Indexed(entry, tuple(over for over in overs if over.index not in single))
 
@@ -99,12 +99,12 @@ def total(channels: Scalar, groups: Scalar | None) -> Scalar:
 
 def form(layer: Layer) -> Definition:
     """Return what an entry of Y is; for a transposed convolution with its deltas, which say where an input goes."""
-    left = indexed(layer, "Y").free
+    left = [next(index.symbols(), 0) for index in indexed(layer, "Y").entry.indices]
     makers = {"conv": _convolution, "tconv": _transposed, "avgpool": _average, "maxpool": _maximum}
     terms = [makers[layer.operator](layer, letters("Y", layer))]
     if layer.bias:
         terms.append(Term((Entry.of("b", *left[: len(left) - len(layer.axes)]),)))
-    return Definition("Y", left, Expression(tuple(terms)))
+    return Definition("Y", tuple(left), Expression(tuple(terms)))
 
 
 def solved(layer: Layer, ranges: Sequence[Over] | None = None) -> Definition:
@@ -214,10 +214,10 @@ def _convolution(layer: Layer, outputs: Sequence[Symbol]) -> Term:
     read, conditions = _read(layer, outputs, taps, over)
     weights: list[Scalar] = [Scalar.of(m) for m in taps]
     if layer.groups is not None:
-        o, c = index(layer, "o"), index(layer, "c")
+        o, c = indexed(layer, "Y").entry.indices[0], index(layer, "c")
         group = block(layer, o)
         over.insert(0, Over.below(c, layer.inputs))
-        weights = [Scalar.of(o), Scalar.of(c), *weights]
+        weights = [o, Scalar.of(c), *weights]
         read = [layer.inputs * group + c, *read]
     return (
         facts(layer, indexed(layer, "Y").ranges).tidy(
@@ -239,10 +239,10 @@ def _transposed(layer: Layer, outputs: Sequence[Symbol]) -> Term:
     weights: list[Scalar] = [Scalar.of(m) for m in taps]
     read: list[Scalar] = [Scalar.of(a) for a in inputs]
     if layer.groups is not None:
-        o, c = index(layer, "o"), index(layer, "c")
+        o, c = indexed(layer, "Y").entry.indices[0], index(layer, "c")
         group = block(layer, o)
         over.insert(0, Over.below(c, layer.inputs))
-        weights = [layer.inputs * group + c, Scalar.of(o) - layer.outputs * group, *weights]
+        weights = [layer.inputs * group + c, o - layer.outputs * group, *weights]
         read = [layer.inputs * group + c, *read]
     return (
         facts(layer, indexed(layer, "Y").ranges).tidy(

@@ -126,9 +126,10 @@ def _inputs(layer: Layer, target: Indices) -> list[Candidate]:
     at = [q if mapped else a for q, a, mapped in zip(padded, spatial, copied, strict=True)]
     # what lies beyond Y counts at the positions of the padding too: the ranges there are the wider ones
     ranges = forms.indexed(back, "Y").ranges
+    channels = len(ranges) - len(layer.axes)
     wide = [forms.reach(layer, maps[n]) if n in maps else None for n in forms.mapping_names(layer)]
-    wider = (replace(o, low=w.low, high=w.high) if w else o for o, w in zip(ranges[len(lead) :], wide, strict=True))
-    opened = _put(back, [*lead, *at], put, (*ranges[: len(lead)], *wider))
+    wider = (replace(o, low=w.low, high=w.high) if w else o for o, w in zip(ranges[channels:], wide, strict=True))
+    opened = _put(back, [*lead, *at], put, (*ranges[:channels], *wider))
     terms = []
     for term in opened.terms:
         over, conditions = list(term.over), list(term.conditions)

@@ -214,10 +214,11 @@ def _sums(derivation: Derivation, tensors: dict[str, Array], y: Numbers) -> tupl
     for axis, inputs, outputs in zip(derivation.layer.axes, tensors["X"].values.shape, y.shape, strict=True):
         sizes |= {axis.inputs: inputs, axis.outputs: outputs}
     instance = Instance(sizes, dict(tensors))
-    points, shape = all_points(derivation.own, instance)
+    points, _ = all_points(derivation.own, instance)
     closed = with_loss_by_y(derivation.closed_form.right)
     found = []
-    for place, products in zip(np.ndindex(shape), summands(closed, instance, points), strict=True):
+    places = np.ndindex(tensors[derivation.what[-1]].values.shape)
+    for place, products in zip(places, summands(closed, instance, points), strict=True):
         ordered = sorted((_ordered(product) for product in products), key=lambda product: product[0].place)
         total = sum(product[0].value * product[1].value for product in ordered)
         found.append(Sum(derivation.what[-1], place, tuple(ordered), total))
