@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 import faltung
 from faltung import draw, kernels
+from faltung.equivariance import sub_pixel
 from faltung.sheet import cat, page, worked
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -27,6 +28,7 @@ def main() -> None:
         "holes": _holes(),
         "effective": _effective(),
         "growth": _growth(),
+        "moving": _moving(),
     }
     for name, figure in figures.items():
         figure.savefig(FOLDER / f"{name}.png", dpi=80)
@@ -38,6 +40,19 @@ def _holes() -> Figure:
     unit = {"y": 10, "x": 12}
     pixel = {"y": 10, "x": 14}
     return draw.field(net.receptive_field(unit=unit), unit=unit, pixel=pixel).figure
+
+
+def _moving() -> Figure:
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(1, 8, 7, 2, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(3, 2, 1), torch.nn.Conv2d(8, 8, 3)]
+    report = faltung.check(torch.nn.Sequential(*layers), torch.zeros(1, 1, 96, 144), shifts=range(1, 13))
+    picture = torch.tensor(cat()).double().mean(-1)[None, None]
+    rectified = sub_pixel(torch.nn.ReLU(), picture - picture.mean(), shifts=[number / 4 for number in range(1, 17)])
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 3.9), layout="constrained")
+    draw.lattice(report, ax=axes[0])
+    draw.shift_error(report.measured, title="four layers with strides 2 and 2, by whole pixels", ax=axes[1])
+    draw.shift_error(rectified, title="a rectifier alone, by quarters of a pixel", ax=axes[2])
+    return figure
 
 
 def _effective() -> Figure:

@@ -11,8 +11,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "faltung"
 
 FLOORS = [
     ["errors", "intervals", "words"],
-    ["reads", "boundary"],
-    ["region", "listed"],
+    ["reads", "boundary", "exporting"],
+    ["region", "listed", "formulas"],
     ["relation"],
     ["views"],
     ["rules", "graph"],
@@ -22,10 +22,10 @@ FLOORS = [
     ["causality", "sight"],
     ["network"],
     ["plan", "tracing"],
-    ["chain", "effective"],
+    ["chain", "effective", "equivariance"],
     ["kernels", "pictures", "models"],
     ["filters", "inputs"],
-    ["explanation"],
+    ["explanation", "gradient"],
     ["draw"],
     ["sheet"],
     ["cli"],
@@ -94,7 +94,7 @@ def test_a_receptive_field_needs_no_heavy_library():
     assert loaded_after(statement) - sys.stdlib_module_names == {"faltung"}
 
 
-@pytest.mark.parametrize("light", ["filters", "kernels", "explanation", "cli"])
+@pytest.mark.parametrize("light", ["filters", "kernels", "explanation", "gradient", "cli"])
 def test_torch_and_matplotlib_come_late(light):
     """Modules that need not draw or train load neither torch nor matplotlib nor scikit-image."""
     assert not loaded_after(f"import faltung.{light}") & {"torch", "matplotlib", "skimage", "numba", "sympy"}

@@ -63,7 +63,13 @@ def test_indices_from_elsewhere_may_name_any_place() -> None:
             y, places = nn.functional.max_pool2d(x, 2, return_indices=True)
             return nn.functional.max_unpool2d(y, places, 2, output_size=(5, 5))
 
+    class Values(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            largest, _ = nn.functional.max_pool2d(x, 2, return_indices=True)
+            return nn.functional.max_unpool2d(largest.double(), largest, 2)
+
     x = torch.zeros(1, 2, 4, 4)
+    assert faltung.capture(Values(), x.long()).receptive_field(unit={"c": 0, "y": 0, "x": 0}).size == 16
     net = faltung.capture(Given(), x, x)
     assert [net.receptive_field(unit={"c": 0, "y": 7, "x": 7}, input=k).size for k in range(2)] == [16, 16]
     assert faltung.capture(Resized(), x).receptive_field(unit={"c": 0, "y": 4, "x": 4}).size == 16

@@ -359,21 +359,37 @@ def test_masks_come_apart_into_disjoint_products(data: st.DataObject) -> None:
 
 
 def test_weights_without_numbers_are_refused() -> None:
-    """Exactness needs numbers: constants that are random, on the meta device or made from the input have none."""
-    text = (
-        r"^layer .*: exact_weights needs the numbers of its weights: they are random, made from the input's shape, or"
-    )
+    """Exactness needs numbers: those that are random or on the meta device have none."""
+    text = r"^layer .*: exact_weights needs the numbers of its weights: they are random, or"
     x = torch.zeros(2, 3)
     cases: list[tuple[Any, Tensor]] = [
         (nn.Linear(3, 4, device="meta"), x.to("meta")),
         (lambda x: x * torch.rand(3), x),
-        (lambda x: x @ torch.ones_like(x).T, x),
+        (lambda x: x @ torch.rand_like(x).T, x),
         (nn.BatchNorm1d(3, device="meta"), x.to("meta")),
     ]
     for model, example in cases:
         faltung.capture(model, example)
         with pytest.raises(FaltungError, match=text):
             faltung.capture(model, example, exact_weights=True)
+
+
+def test_constants_of_the_inputs_shape_have_numbers() -> None:
+    """What takes the shape alone of an input, such as ones_like, is a constant."""
+    net = faltung.capture(lambda x: x * torch.ones_like(x).triu(), torch.zeros(1, 1, 3, 3), exact_weights=True)
+    seen = [[net.receptive_field(unit={"y": y, "x": x}).size for x in range(3)] for y in range(3)]
+    assert seen == [[1, 1, 1], [0, 1, 1], [0, 0, 1]]
+
+
+def test_conditions_of_many_parts_leave_the_choice_open() -> None:
+    """A triangle over many steps is not taken apart: either tensor may be read, which is too much and not too little."""
+    for steps, read in ((65, 0), (66, 1)):  # a row less has anything above the diagonal
+        triangle = torch.ones(steps, steps).tril()
+        net = faltung.capture(
+            lambda x, t=triangle: x.masked_fill(t == 0, 0.0), torch.zeros(1, 1, steps, steps), exact_weights=True
+        )
+        assert net.receptive_field(unit={"y": 3, "x": 4}).size == read
+        assert net.receptive_field(unit={"y": 3, "x": 3}).size == 1
 
 
 def test_masks_without_a_plan_are_refused() -> None:
@@ -383,3 +399,6 @@ def test_masks_without_a_plan_are_refused() -> None:
     many = sparse(2, 70, 9, 9, seed=1)
     with pytest.raises(FaltungError, match="its weights have more than 64 different masks, which are not followed"):
         faltung.capture(lambda x: torch.einsum("sij,bsij->bsi", x, many), positive(70, 9, 9), exact_weights=True)
+    noise = sparse(12, 100, 30)
+    with pytest.raises(FaltungError, match="its mask has 1200 parts; at most 1024 are followed"):
+        faltung.capture(lambda x: x * noise, positive(1, 12, 100, 30), exact_weights=True)

@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faltung import draw, kernels
+    from faltung import draw, gradient, kernels
     from faltung.chain import parse
     from faltung.effective import effective_receptive_field
+    from faltung.equivariance import Equivariance, check
     from faltung.errors import FaltungError
     from faltung.explanation import Explanation, explain
     from faltung.filters import convolve, correlate
+    from faltung.gradient import Derivation, derive, explain_gradient
     from faltung.network import Network
     from faltung.reads import Reads
     from faltung.region import Region
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from faltung.verdict import Verdict
 
 _HOMES = {
+    "Derivation": "faltung.gradient",
+    "Equivariance": "faltung.equivariance",
     "Explanation": "faltung.explanation",
     "FaltungError": "faltung.errors",
     "Network": "faltung.network",
@@ -29,17 +33,22 @@ _HOMES = {
     "Verdict": "faltung.verdict",
     "UnknownOperator": "faltung.rules.table",
     "capture": "faltung.tracing",
+    "check": "faltung.equivariance",
     "convolve": "faltung.filters",
     "correlate": "faltung.filters",
+    "derive": "faltung.gradient",
     "effective_receptive_field": "faltung.effective",
     "explain": "faltung.explanation",
+    "explain_gradient": "faltung.gradient",
     "parse": "faltung.chain",
     "register_rule": "faltung.rules.table",
 }
-_MODULES = ("draw", "kernels")
+_MODULES = ("draw", "gradient", "kernels")
 
 __version__ = "0.1.0"
 __all__ = [
+    "Derivation",
+    "Equivariance",
     "Explanation",
     "FaltungError",
     "Network",
@@ -48,11 +57,15 @@ __all__ = [
     "UnknownOperator",
     "Verdict",
     "capture",
+    "check",
     "convolve",
     "correlate",
+    "derive",
     "draw",
     "effective_receptive_field",
     "explain",
+    "explain_gradient",
+    "gradient",
     "kernels",
     "parse",
     "register_rule",

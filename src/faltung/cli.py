@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from faltung.verdict import Verdict
 
 app = typer.Typer(
-    help="Filters, what they do, and what a neuron can see.",
+    help="Filters, what they do, what a neuron can see, and whether a network moves with its input.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -142,6 +142,41 @@ def explain(kernel: Kernel, plot: Plot = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def derive(
+    what: Annotated[str, typer.Argument(help="dY/dW, dY/dX, dY/db, dL/dW, dL/dX or dL/db.", metavar="WHAT")],
+    layer: Annotated[
+        str,
+        typer.Argument(
+            help="One layer, with numbers or names: 'conv k=3 s=2 p=p'; g=g brings channels, boundary=reflect a border",
+            metavar="LAYER",
+        ),
+    ] = "conv k=k s=s d=d p=p g=g",
+    axes: Annotated[int | None, typer.Option(help="How many axes; 2 if the layer does not say.")] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    mathml: Annotated[bool, typer.Option("--mathml", help="Print MathML.")] = False,
+    check: Annotated[int, typer.Option(help="Compare with autograd on so many random layers.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Derive a gradient of a layer step by step, and check it."""
+    import faltung
+
+    if latex + mathml + as_json > 1:
+        raise FaltungError("--latex, --mathml and --json exclude each other")
+    derivation = faltung.derive(what, layer, axes=axes)
+    checked = derivation.check(check) if check else None
+    if as_json:
+        _print_json(derivation.to_dict() | ({} if checked is None else {"autograd": checked.to_dict()}))
+    elif latex or mathml:
+        print(derivation.latex() if latex else derivation.mathml())
+    else:
+        _out().print(derivation)
+    if checked is not None:
+        (_progress() if latex or mathml or as_json else _out()).print(str(checked), markup=False, soft_wrap=True)
+        if checked.different:
+            raise typer.Exit(1)
+
+
+@app.command()
 def sees(
     net: Net,
     unit: Unit,
@@ -253,6 +288,55 @@ def table(
         _print_json(made.to_dict())
     else:
         _out().print(made)
+
+
+@app.command()
+def check(
+    net: Net,
+    size: Input = None,
+    require: Annotated[
+        str, typer.Option(help="What must hold, else the exit code is 1: interior, lattice=S or none.")
+    ] = "none",
+    shift: Annotated[str, typer.Option(help="How the input moves: crop (a camera) or roll (round a circle).")] = "crop",
+    axes: Annotated[str | None, typer.Option(help="Axes to shift along, such as yx; else all spatial ones.")] = None,
+    layer: Annotated[str | None, typer.Option("--layer", help="Asks about an inner layer; else the outputs.")] = None,
+    weights: Weights = None,
+    unknown: Unknown = "refuse",
+    measure: Annotated[bool, typer.Option(help="Run a model on crops of a larger picture as well.")] = True,
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Say how a network moves with its input: by which lattice, on which units, and who stands in the way."""
+    import faltung
+    from faltung import models
+    from faltung.equivariance import Requirement
+
+    along = None if axes is None else [axis for axis in re.split(r"[\s,]*", axes) if axis]
+    if not models.is_reference(net):
+        network = _network(net, size, weights, unknown, exact=False)
+        report = faltung.check(network, axes=along, layer=layer, shift=shift)
+    else:
+        model = _model(net, size, weights)
+        import torch
+
+        examples = [] if size is None else [torch.zeros(shape) for shape in inputs.shapes(size)]
+        with _progress().status("following shifts, mirrorings and turns"):
+            report = faltung.check(
+                model, *examples, axes=along, layer=layer, shift=shift, measure=measure, unknown=unknown
+            )
+    required: Requirement = report.holds(require)
+    if plot is not None:
+        from faltung import draw
+
+        _save(lambda: draw.equivariance(report)[0], plot)
+    if as_json:
+        _print_json({**report.to_dict(), "requirement": required.to_dict()})
+    else:
+        _out().print(str(report), markup=False, soft_wrap=True)
+        if required.require != "none":
+            _out().print(str(required), markup=False, soft_wrap=True)
+    if not required:
+        raise typer.Exit(1)
 
 
 @app.command()

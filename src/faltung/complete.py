@@ -56,13 +56,16 @@ class Completeness:
     def _channels_agree(self, layer: str) -> bool:
         """Say whether a unit reads the same at each of its channels."""
         here = self.graph.maps[layer]
-        relations = [relation for edge in self.graph.leaps(layer) for relation in edge.relations]
         some = {place for place, axis in enumerate(here.axes) if axis in ANY and here.shape[place] > 1}
-        return all(
-            isinstance(relation, AxisWise)
-            and not any(isinstance(way, Along) and way.axis in some for way in relation.sources)
-            for relation in relations
-        )
+        return not some & self._followed(layer)
+
+    def _followed(self, layer: str) -> set[int]:
+        """Return the axes of a layer that matter: units that differ along the others read the same."""
+        relations = [relation for edge in self.graph.leaps(layer) for relation in edge.relations]
+        axis_by_axis = [relation for relation in relations if isinstance(relation, AxisWise)]
+        if not relations or len(axis_by_axis) < len(relations):
+            return set(range(len(self.graph.maps[layer].axes)))
+        return set().union(*map(_axes, axis_by_axis))
 
     def _are_all(self, products: Iterable[Product], layer: str) -> bool:
         region = self.graph.region(layer, products, self.graph.shown_axes(layer))
@@ -106,9 +109,7 @@ class Completeness:
         for edge in self.graph.leaps(layer):
             below = self.graph.maps[edge.source].shape
             for relation in edge.relations:
-                if isinstance(relation, AxisWise) and all(
-                    here.axes[way.axis] in ANY for way in relation.sources if isinstance(way, Along)
-                ):
+                if isinstance(relation, AxisWise) and all(here.axes[axis] in ANY for axis in _axes(relation)):
                     read = relation.inputs_of([tuple(map(whole, here.shape))], below, here.shape)
                     if self._reads_all(clipped(read, below), edge.source):
                         return True
@@ -122,7 +123,7 @@ class Completeness:
         if not all(self._are_all(seen.get(layer, ()), layer) for seen in self._readers_of_corners):
             return False
         here = self.graph.maps[layer]
-        axes = [place for place, axis in enumerate(here.axes) if axis not in ANY]
+        axes = [place for place in self._followed(layer) if here.axes[place] not in ANY]
         ends_first = [_ends_first(here.shape[axis]) for axis in axes]
         if self.lattices.boxes[layer]:
             units: Iterable[dict[int, int]] = (
@@ -141,6 +142,11 @@ class Completeness:
             )
             for unit in units
         )
+
+
+def _axes(relation: AxisWise) -> set[int]:
+    """Return the axes of a layer that an axis of its source follows."""
+    return {way.axis for way in relation.sources if isinstance(way, Along)}
 
 
 def _ends_first(size: int) -> list[int]:

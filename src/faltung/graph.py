@@ -8,6 +8,7 @@ picture continued.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from faltung.errors import FaltungError, UnknownName
 from faltung.intervals import IntervalSet
@@ -58,6 +59,8 @@ class Layer:
         How many learned numbers it holds.
     unknown : str
         Name of an operator that has no rule and is taken to read everything; empty otherwise.
+    call : Call, optional
+        The call of the model that it stands for, with the constants that it takes; None for layers from text.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Layer:
     passes: bool = False
     parameters: int = 0
     unknown: str = ""
+    call: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

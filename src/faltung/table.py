@@ -11,7 +11,7 @@ from faltung.graph import ANY, Graph, Known
 from faltung.intervals import IntervalSet
 from faltung.lattice import Entry, Lattices
 from faltung.reads import Reads
-from faltung.region import Region
+from faltung.region import Product, Region
 from faltung.relation import Along, Only, whole
 
 if TYPE_CHECKING:
@@ -209,8 +209,10 @@ class _Maker:
         self.shape = tuple(graph.maps[lattices.input].shape[place] for place in self.shown) if graph.maps else ()
         self.clean = untouched(graph) if graph.maps else {}
         self.complete = Completeness(lattices) if graph.maps else None
-        self._walked: tuple[str, Region] = ("", Region((), (), ()))
         self._known: Known = {}
+        self._walked = ""
+        self._read: dict[str, list[Product]] = {}
+        self._region = Region((), (), ())
 
     def row(self, name: str) -> Row:
         """Return the row of a layer."""
@@ -251,15 +253,18 @@ class _Maker:
 
     def _middle(self, name: str) -> Region:
         """Return what the middle unit of a layer reads, whatever its channel: it stands for all, without a period."""
-        if self._walked[0] != name:
+        if self._walked != name:
             here = self.graph.maps[name]
             middle = tuple(
                 whole(size) if axis in ANY else IntervalSet.one(size // 2)
                 for axis, size in zip(here.axes, here.shape, strict=True)
             )
-            read = self.graph.read_by([middle], name, self._known).get(self.lattices.input, [])
-            self._walked = (name, self.graph.region(self.lattices.input, read, self.names))
-        return self._walked[1]
+            read = self.graph.read_by([middle], name, self._known)
+            if read is not self._read:  # else the middle unit of the row before read the same
+                self._read = read
+                self._region = self.graph.region(self.lattices.input, read.get(self.lattices.input, []), self.names)
+            self._walked = name
+        return self._region
 
     def _share_read(self, name: str, entries: list[Entry]) -> float | None:
         if self.lattices.boxes[name]:

@@ -1,13 +1,6 @@
-"""A network from a PyTorch model: traced by torch.export, each operator looked up in the table of rules.
+"""A network from a PyTorch model: each operator of the traced program looked up in the table of rules."""
 
-The model runs on fake tensors that have shapes and no numbers: nothing is computed, the time does not grow with
-the picture, and parameters may live on the meta device. Naming a model runs its Python code.
-"""
-
-import logging
-import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from operator import getitem
@@ -17,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from faltung import rules
 from faltung.axes import AxisNames
 from faltung.errors import FaltungError
+from faltung.exporting import exported
 from faltung.graph import INPUT, Edge, FeatureMap, Layer
 from faltung.network import Network
 from faltung.relation import AxisWise
@@ -24,8 +18,6 @@ from faltung.rules.lookup import TAKE_NUMBERS, base_name, described, is_random, 
 from faltung.rules.table import Call, Rule, Tensor, UnknownOperator, everything
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
     from torch.export import ExportedProgram
     from torch.fx import Node
@@ -74,122 +66,11 @@ def capture(model: Any, *inputs: Any, unknown: str = "refuse", exact_weights: bo
     return _Builder(exported(model, inputs), unknown == "reads-all", exact_weights).network()
 
 
-def exported(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
-    """Return a model as torch.export traces it, with what is written in place told by name."""
-    program = _traced(model, inputs)
-    if _overwritten_and_read(program):
-        try:
-            with _quiet():
-                program = program.run_decompositions({})
-        except Exception as error:  # torch cannot, with sizes that it takes for unknown
-            first = (str(error).strip().splitlines() or [""])[0]
-            why = f"torch.export cannot tell what it writes in place: {type(error).__name__}: {first}"
-            raise FaltungError(f"{type(model).__name__}: {why}") from error
-    return program
-
-
 def nodes(program: "ExportedProgram") -> dict[str, str]:
     """Return for each layer of a traced program, and each input, the name of its node."""
     builder = _Builder(program, reads_all=True, exact_weights=False)
     builder.network()
     return {name: node.name for node, name in builder.names.items()}
-
-
-def _traced(model: Any, inputs: tuple[Any, ...]) -> "ExportedProgram":
-    import torch
-    from torch.export import ExportedProgram, export
-
-    if isinstance(model, ExportedProgram):
-        return model
-    if not isinstance(model, torch.nn.Module):
-        if not callable(model):
-            raise FaltungError(f"a model is a torch.nn.Module or a function, not {type(model).__name__}")
-        model = _Function(model).module
-    if not inputs:
-        raise FaltungError("capture needs example inputs, such as torch.zeros(1, 3, 224, 224)")
-    from torch.utils._pytree import tree_map
-
-    # torch.export takes a tensor that is given twice for one input: each place gets an object of its own
-    inputs = tree_map(lambda given: given.detach() if isinstance(given, torch.Tensor) else given, inputs)
-    try:
-        with _quiet(), torch.random.fork_rng(devices=[]):
-            return export(model, inputs, strict=False)
-    except FaltungError:
-        raise
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        why = f"torch.export: {type(error).__name__}: {lines[0]}"
-        if _is_packed(error):
-            why = "torch.export: packed sequences have lengths that are not known"
-        raise FaltungError(f"{type(model).__name__} cannot be traced by {why}") from error
-
-
-def _is_packed(error: Exception) -> bool:
-    """Say whether a trace broke where a packed sequence was at hand."""
-    from torch.nn.utils.rnn import PackedSequence
-
-    place = error.__traceback__
-    while place is not None:
-        if any(isinstance(value, PackedSequence) for value in place.tb_frame.f_locals.values()):
-            return True
-        place = place.tb_next
-    return False
-
-
-class _Function:
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        import torch
-
-        class Function(torch.nn.Module):
-            def forward(self, *inputs: Any) -> Any:
-                return function(*inputs)
-
-        self.module = Function()
-
-
-@contextmanager
-def _quiet() -> "Iterator[None]":
-    """Keep what torch.export warns of and logs (deprecations, its own tracebacks) from users, who get one line."""
-    logged = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logged)
-
-
-def _overwritten_and_read(program: "ExportedProgram") -> bool:
-    """Say whether a tensor is changed in place and then read under another name: then names do not tell all."""
-    family: dict[Any, Any] = {}
-    changed: dict[Any, set[Any]] = {}
-    for node in program.graph.nodes:
-        schema = getattr(node.target, "_schema", None)
-        for argument in node.all_input_nodes:
-            owner = family.get(argument, argument)
-            if owner in changed and argument not in changed[owner]:
-                return True
-        family[node] = node
-        if node.target is getitem:  # one of several views, such as those of split
-            family[node] = family.get(node.args[0], node.args[0])
-        if schema is None:
-            continue
-        for position, argument in enumerate(schema.arguments):
-            alias = argument.alias_info
-            given = node.args[position] if position < len(node.args) else node.kwargs.get(argument.name)
-            if alias is None or not hasattr(given, "all_input_nodes"):
-                continue
-            family[node] = family.get(given, given)
-            if alias.is_write:
-                if family[node] is not given:
-                    return True
-                changed[family[node]] = {node}
-            elif family[node] in changed:
-                changed[family[node]].add(node)
-    return False
 
 
 @dataclass
@@ -277,8 +158,11 @@ class _Builder:
         call = Call(operator, arguments, _shape(node), output, self.exact_weights)
         edges, unknown = self._edges(call, rule_of(target, operator), title)
         if not edges:
+            # a constant as well, where the shape alone is taken of what depends on an input (expand_as, zeros_like)
+            taken = (argument for argument in asked.all_input_nodes if argument not in self.names)
+            self._settled[node] = not is_random(target) and "empty" not in operator and all(map(self._fixed, taken))
             return None
-        return Layer(title, described(call), edges, self._passes(edges, call.shape), parameters, unknown)
+        return Layer(title, described(call), edges, self._passes(edges, call.shape), parameters, unknown, call)
 
     def _refuse_numbers(self, node: "Node") -> None:
         """Refuse a number taken out of the data: what depends on it cannot be followed."""
@@ -301,6 +185,7 @@ class _Builder:
                 raise FaltungError(f"layer {title}: {error}") from None
             if untold := call.untold(readings):
                 raise UnknownOperator(call.operator, title, f"its rule does not read {', '.join(untold)}")
+        call.readings = readings
         edges = []
         for name, reading in readings.items():
             tensor = tensors.get(name)
@@ -340,7 +225,8 @@ class _Builder:
         strided = str(value.layout) == "torch.strided"
         row_major = strided and value.is_contiguous() and value.storage_offset() == 0
         name, numbers = self.names.get(given, ""), self._numbers(given)
-        return Tensor(tuple(value.shape), name, dtype, numbers, lambda: self._origin(given), row_major)
+        kept = self._kept.get(given.name, "")
+        return Tensor(tuple(value.shape), name, dtype, numbers, lambda: self._origin(given), row_major, kept)
 
     def _origin(self, node: "Node") -> Call | None:
         """Return the call that a tensor comes from; None for inputs, parameters and constants."""
@@ -368,6 +254,10 @@ class _Builder:
         """Return a parameter, buffer or constant, or what is computed from such alone."""
         if node in self._known:
             return self._known[node]
+        if node in self.names:  # its shape counts alone
+            import torch
+
+            return torch.zeros((), dtype=node.meta["val"].dtype).expand(_shape(node))
         if node.op == "placeholder":
             target = self._kept[node.name]
             state = self.program.state_dict if target in self.program.state_dict else self.program.constants

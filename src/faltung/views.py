@@ -74,11 +74,11 @@ def stepped_over(
         None where the layer joins no axes, or where they are not found together again behind operators that read
         axes in place or whole.
     """
-    top = shapes(layer)
-    in_place: Digits = tuple((Follows(size, axis, 1),) for axis, size in enumerate(top))
-    pending = [(source, relation, in_place, top) for source, relation in sources(layer)]
-    if not any(isinstance(relation, Reshape) and _joins(top, shapes(source)) for source, relation, _, _ in pending):
+    top, read = shapes(layer), list(sources(layer))
+    if not any(isinstance(relation, Reshape) and _joins(top, shapes(source)) for source, relation in read):
         return None
+    in_place: Digits = tuple((Follows(size, axis, 1),) for axis, size in enumerate(top))
+    pending = [(source, relation, in_place, top) for source, relation in read]
     found: dict[tuple[str, AxisWise], None] = {}
     seen: set[tuple[str, Digits]] = set()
     while pending:

@@ -1,4 +1,4 @@
-"""Pictures of what Faltung says: grids, kernels, filtered pictures, frequency responses, fields and their growth.
+"""Pictures of what Faltung says: of kernels and what they do, of fields and their growth, of what moves along.
 
 Every function draws into the matplotlib axes it is given (or new ones) and returns them. Colours mean the
 same everywhere: orange is the unit and what it reads, blue is the pixel asked about; in signed pictures red
@@ -9,6 +9,7 @@ from faltung.draw._shared import PIXEL_COLOUR, SIGNED, UNIT_COLOUR
 from faltung.draw.arrays import answer, explanation, frequency_response, grid, kernel, picture
 from faltung.draw.fields import effective, field, outline
 from faltung.draw.layers import growth
+from faltung.draw.motion import equivariance, error_map, lattice, shift_error
 
 __all__ = [
     "PIXEL_COLOUR",
@@ -16,12 +17,16 @@ __all__ = [
     "UNIT_COLOUR",
     "answer",
     "effective",
+    "equivariance",
+    "error_map",
     "explanation",
     "field",
     "frequency_response",
     "grid",
     "growth",
     "kernel",
+    "lattice",
     "outline",
     "picture",
+    "shift_error",
 ]

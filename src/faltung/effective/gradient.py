@@ -9,9 +9,10 @@ from faltung.effective.report import EffectiveField
 from faltung.effective.running import Run, run_to, undisturbed
 from faltung.effective.samples import Samples, as_arguments, samples, tensors_of
 from faltung.errors import FaltungError
+from faltung.exporting import exported
 from faltung.network import Network
 from faltung.region import Unit, name_unit
-from faltung.tracing import capture, exported
+from faltung.tracing import capture
 from faltung.words import count
 
 if TYPE_CHECKING:

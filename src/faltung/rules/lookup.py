@@ -36,9 +36,15 @@ def rule_of(target: Any, operator: str) -> Rule | None:
         return RULES[operator]
     import torch
 
+    return pointwise if any(torch.Tag.pointwise in one.tags for one in [target, *overloads(operator)]) else None
+
+
+def overloads(operator: str) -> list[Any]:
+    """Return the overloads of one of PyTorch's operators; none for others."""
+    import torch
+
     functional = getattr(torch.ops.aten, operator, None)
-    overloads = [target, *([getattr(functional, name) for name in functional.overloads()] if functional else [])]
-    return pointwise if any(torch.Tag.pointwise in overload.tags for overload in overloads) else None
+    return [getattr(functional, name) for name in functional.overloads()] if functional else []
 
 
 def described(call: Call) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from faltung.intervals import IntervalSet
 from faltung.relation import SAME, Along, AxisWise, Only, Whole
 from faltung.rules.table import Call, Reading, Readings, Tensor, broadcast, rule
-from faltung.rules.weights import kept, nonzero
+from faltung.rules.weights import MOST_MASKS, as_products, kept, nonzero
 
 Name = str | tuple[str, int]
 
@@ -155,13 +155,19 @@ def _but_for_zeros(call: Call, found: Mapping[Name, AxisWise], factors: Sequence
 
 @rule("where", "masked_fill")
 def chosen(call: Call) -> Readings:
-    """Place by place one of two; by a condition that is constant the chosen one, if exact weights are asked for."""
+    """Place by place one of two; by a condition that is constant the chosen one, if exact weights are asked for.
+
+    A condition of many parts, such as a triangle over many steps, leaves the choice open: what follows it (a softmax,
+    say) reads whole rows, and cannot tell.
+    """
     found = _in_place(call)
     filled = call.operator == "masked_fill"
     condition = call["mask" if filled else "condition"]
     if not call.exact_weights or condition.source:
         return found
     true = nonzero(condition)
+    if sum(1 for _ in as_products(true)) > MOST_MASKS:
+        return found
     chances = {"self": ~true, "value": true} if filled else {"self": true, "other": ~true}
     return {name: kept(found[name], mask, call.shape) for name, mask in chances.items() if name in found}
 

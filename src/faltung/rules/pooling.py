@@ -75,7 +75,7 @@ def _chosen_by(indices: Tensor, picture: Shape, spatial: int) -> list[Window] | 
     origin = indices.origin() if indices.origin else None
     while origin and origin.operator == "unsqueeze" and origin["self"].origin:
         origin = origin["self"].origin()
-    if origin is None or not re.fullmatch(r"max_pool\dd_with_indices", origin.operator):
+    if origin is None or not (re.fullmatch(r"max_pool\dd_with_indices", origin.operator) and origin.output == 1):
         return None
     windows = _windows(origin)
     pooled = origin.shape_of("self")

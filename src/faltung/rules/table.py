@@ -38,6 +38,8 @@ class Tensor:
     """Gives the call that the tensor comes from, to those whose rule depends on it."""
     row_major: bool = False
     """Its units lie in memory of their own, in row-major order."""
+    name: str = ""
+    """Of a parameter or buffer, as the model has it."""
 
 
 Reading = Relation | tuple[Relation, ...]
@@ -62,6 +64,8 @@ class Call:
     """Taps and channels whose weights are exactly zero count as not read."""
     seen: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
+    readings: Readings = field(default_factory=dict)
+    """What its rule said, constants included."""
 
     def __getitem__(self, name: str) -> Any:
         self.seen.add(name)
@@ -116,6 +120,9 @@ Rule = Callable[[Call], Readings]
 
 RULES: dict[str, Rule] = {}
 
+SAME_EVERYWHERE: set[str] = set()
+"""Operators of users, who say that they do the same at every place of the axes that their rules follow."""
+
 
 def rule(*operators: str) -> Callable[[Rule], Rule]:
     """Register a rule for operators, by their names without overload, such as "conv2d" for aten::conv2d."""
@@ -129,7 +136,7 @@ def rule(*operators: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def register_rule(operator: str, rule: Rule) -> None:
+def register_rule(operator: str, rule: Rule, *, same_everywhere: bool = False) -> None:
     """Give an operator of yours a rule, or replace the one that it has.
 
     Parameters
@@ -138,6 +145,9 @@ def register_rule(operator: str, rule: Rule) -> None:
         Its name with its namespace, such as "mylib::mirror"; PyTorch's own go without: "relu".
     rule : callable
         Takes a `Call` and returns, for each tensor argument that is read, its relation.
+    same_everywhere : bool
+        It does the same at every place of the axes that its rule follows: nothing in it depends on where a place
+        lies. `faltung.check` grants it a lattice only then.
 
     >>> from faltung.relation import AxisWise
     >>> register_rule("mylib::twice", lambda call: {"x": AxisWise.same(len(call.shape_of("x")))})
@@ -145,6 +155,7 @@ def register_rule(operator: str, rule: Rule) -> None:
     if not callable(rule):
         raise FaltungError(f"the rule of {operator} must be a function of a Call, not {type(rule).__name__}")
     RULES[operator] = rule
+    (SAME_EVERYWHERE.add if same_everywhere else SAME_EVERYWHERE.discard)(operator)
 
 
 def broadcast(shape: Shape, output: Shape) -> AxisWise:

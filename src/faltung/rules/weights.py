@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 MOST_MASKS = 64
 """More different masks than this come from pruning, not from a design; following them would take forever."""
 
+MOST_PARTS = 1024
+"""A mask over outputs alone may have so many parts: one for each of its rows, if no two are alike."""
+
 
 def numbers_of(weight: Tensor) -> Any:
     """Return the numbers of a weight as a tensor; refuse weights whose numbers are not known."""
     numbers = None if weight.values is None else weight.values()
     if numbers is None or numbers.is_meta:
-        raise FaltungError(
-            "exact_weights needs the numbers of its weights: they are random, made from the input's shape, or on the "
-            "meta device"
-        )
+        raise FaltungError("exact_weights needs the numbers of its weights: they are random, or on the meta device")
     return numbers.detach().cpu()
 
 
@@ -69,6 +69,11 @@ def kept(relation: AxisWise, mask: "Mask", outputs: Shape) -> tuple[Relation, ..
         Where outputs read; stretched to their shape as PyTorch stretches tensors.
     outputs : tuple of int
         Shape of the output.
+
+    Raises
+    ------
+    FaltungError
+        If the mask has too many parts.
     """
     if mask.all():
         return (relation,)
@@ -78,6 +83,8 @@ def kept(relation: AxisWise, mask: "Mask", outputs: Shape) -> tuple[Relation, ..
         tuple(whole(outputs[axis]) if axis in stretched else places for axis, places in enumerate(factors))
         for factors in as_products(mask)
     )
+    if len(found) > MOST_PARTS:
+        raise FaltungError(f"its mask has {len(found)} parts; at most {MOST_PARTS} are followed")
     restricted: Relation = Kept(found)
     if len(found) == 1:  # a box: each axis keeps its own relation
         restricted = AxisWise(

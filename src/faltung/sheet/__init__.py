@@ -4,6 +4,7 @@ It holds the questions and their data, no mathematics: `worked()` asks the libra
 the answers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import faltung
+from faltung import equivariance
+from faltung.equivariance import Equivariance, Proof
 from faltung.explanation import Explanation
+from faltung.gradient import Derivation, GradientExplanation
 from faltung.network import Network
 from faltung.region import Region, name_unit
 from faltung.verdict import Verdict
@@ -34,11 +38,37 @@ FILTERS = {
 }
 """The filters of questions 1a and 1b."""
 
+DERIVED: dict[str, dict[str, Any]] = {
+    "dY/dW": {},
+    "dL/dW": {"stride": "s", "dilation": "d", "padding": "p"},
+    "dL/dX": {"stride": "s", "dilation": "d", "padding": "p"},
+}
+"""Question 2a: the derivative asked for, of the layer of 1a; and those that training needs, of a layer with stride s,
+dilation d and padding p."""
+
+COMPARED = 100
+"""Random layers on which each derivative is compared with PyTorch's."""
+
 NETWORK = "10 x conv k=5 p=same"
 SIZE = {"y": 428, "x": 640}
 UNIT = {"y": 0, "x": 639}
 EYE = {"y": 210, "x": 255}
 """Question 2b: the network, the picture's size, the top right neuron and the cat's eye."""
+
+
+PROVED = (("cross-correlation", 1), ("convolution", 1), ("cross-correlation", 2))
+"""Question 3: what is proved, and at which stride."""
+
+NETWORKS = {
+    "one convolution, padding same": "conv k=3 p=same",
+    "with stride and pooling": "conv k=3 s=2 p=1, relu, maxpool k=2 s=2, conv k=3 p=1",
+    "with a linear layer on the flattened map": "conv k=3 s=2 p=1, relu, maxpool k=2 s=2, flatten, linear",
+}
+"""Question 3: what is left of equivariance on a finite picture with a border, with stride, with pooling, in a whole
+network; the layers of each are made in `_model`."""
+
+SIDE = 48
+"""The height and width of the picture that they are looked at with."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +92,19 @@ class Sheet:
     """All answers of the sheet."""
 
     filters: tuple[FilterAnswer, ...]
+    derivations: tuple[Derivation, ...]
+    compared: tuple[str, ...]
+    """For each derivation, how it compares with PyTorch's automatic differentiation."""
+    worked: GradientExplanation
+    """The backward pass of filter A on the picture X, in numbers."""
     network: Network
     verdict: Verdict
     interior: Region
     """What a unit far from every border reads."""
+    proofs: tuple[Proof, ...]
+    """That convolution and cross-correlation commute with translation; and with which ones at stride 2."""
+    checked: dict[str, Equivariance]
+    """What is left of it in networks, proved and measured."""
 
     @property
     def flip(self) -> str:
@@ -108,7 +147,15 @@ class Sheet:
                 for answer in self.filters
             },
             "1b": {answer.name: answer.explanation.to_dict() for answer in self.filters},
+            "2a": [
+                derivation.to_dict() | {"compared": compared}
+                for derivation, compared in zip(self.derivations, self.compared, strict=True)
+            ],
             "2b": self.verdict.to_dict() | {"network": NETWORK, "input": SIZE},
+            "3": {
+                "proofs": [proof.to_dict() for proof in self.proofs],
+                "networks": {name: report.to_dict() for name, report in self.checked.items()},
+            },
         }
 
 
@@ -119,12 +166,43 @@ def worked() -> Sheet:
     [[11, 0, -11], [10, 0, -10], [11, 0, -11]]
     """
     network = faltung.parse(NETWORK).at(**SIZE)
+    derivations = tuple(faltung.derive(what, "conv", **layer) for what, layer in DERIVED.items())
     return Sheet(
         tuple(_filter_answer(name, kernel) for name, kernel in FILTERS.items()),
+        derivations,
+        tuple(str(derivation.check(COMPARED)) for derivation in derivations),
+        faltung.explain_gradient(PICTURE, FILTERS["A"]),
         network,
         network.sees(unit=UNIT, pixel=EYE),
         network.receptive_field(unit={axis: size // 2 for axis, size in SIZE.items()}),
+        tuple(equivariance.proof(kind, stride=stride) for kind, stride in PROVED),
+        {name: _checked(name) for name in NETWORKS},
     )
+
+
+def _checked(name: str) -> Equivariance:
+    """Look at one of the NETWORKS, with random weights."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return faltung.check(_model(NETWORKS[name]), torch.zeros(1, 1, SIDE, SIDE))
+
+
+def _model(layers: str) -> Any:
+    """Return a network of the layers that NETWORKS names, as a PyTorch model in evaluation mode."""
+    from torch import nn
+
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "conv k=3 p=same": lambda: nn.Conv2d(1, 1, 3, padding="same"),
+        "conv k=3 s=2 p=1": lambda: nn.Conv2d(1, 4, 3, stride=2, padding=1),
+        "relu": nn.ReLU,
+        "maxpool k=2 s=2": lambda: nn.MaxPool2d(2),
+        "conv k=3 p=1": lambda: nn.Conv2d(4, 1, 3, padding=1),
+        "flatten": nn.Flatten,
+        "linear": lambda: nn.Linear(4 * (SIDE // 4) ** 2, 10),
+    }
+    return nn.Sequential(*(makers[layer]() for layer in layers.split(", "))).eval()
 
 
 def cat() -> NDArray[np.uint8]:

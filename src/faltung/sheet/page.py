@@ -10,7 +10,9 @@ import numpy as np
 
 import faltung
 from faltung import draw
-from faltung.sheet import EYE, NETWORK, PICTURE, SIZE, UNIT, FilterAnswer, Sheet, cat, grey
+from faltung.equivariance import Equivariance, Proof
+from faltung.gradient import Derivation
+from faltung.sheet import EYE, NETWORK, NETWORKS, PICTURE, SIDE, SIZE, UNIT, FilterAnswer, Sheet, cat, grey
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +30,7 @@ pre { background: #f4f2ef; padding: .8rem 1rem; border-radius: 4px; overflow-x: 
 table { border-collapse: collapse; margin: 1rem auto; } td, th { padding: .15rem .8rem; text-align: right; }
 th { border-bottom: 1px solid #999; } td:first-child, td:nth-child(2), th:first-child, th:nth-child(2) {
 text-align: left; } .scroll { overflow-x: auto; }
+.words td { text-align: left; vertical-align: top; }
 """
 
 
@@ -56,6 +59,19 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
             f"<details><summary>All that was found out about {answer.name}</summary>"
             f"<pre>{escape(str(answer.explanation))}</pre></details>",
         ]
+    progress("the derivations")
+    parts.append("<h2>2a&ensp;Derive</h2>")
+    for derivation, compared in zip(sheet.derivations, sheet.compared, strict=True):
+        parts += _chain(derivation)
+        if derivation.words:
+            parts.append(f"<p>{escape(derivation.what.replace('d', '∂'))} is {escape(derivation.words)}.</p>")
+        parts.append(f'<p class="answer">{escape(compared)}</p>')
+    parts += [
+        "<h3>Worked by hand</h3>",
+        "<p>The backward pass of filter A on the picture X, where dL/dY is 1 everywhere:</p>",
+        "<details><summary>Every entry as its sum</summary>",
+        f'<div class="scroll">{sheet.worked._repr_html_()}</div></details>',
+    ]
     progress("the receptive field")
     parts += [
         "<h2>2b&ensp;What can a neuron see?</h2>",
@@ -67,7 +83,19 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
         ),
         f"<p>{escape(sheet.window_2b)}</p>",
         f'<div class="scroll">{sheet.network.table()._repr_html_()}</div>',
+        "<h2>3&ensp;Equivariance</h2>",
+        *(part for proof in sheet.proofs for part in _proved(proof)),
+        "<h3>What is left of it on a finite picture</h3>",
     ]
+    for name, report in sheet.checked.items():
+        progress(name)
+        parts += [
+            f"<h4>{escape(name[0].upper() + name[1:])}</h4>",
+            f"<p><code>{escape(NETWORKS[name])}</code> on a picture of {SIDE}×{SIDE}</p>",
+            f'<div class="scroll words">{report._repr_html_()}</div>',
+        ]
+        if any(movement.exact and movement.step > 1 for movement in report.outputs[0].movements):
+            parts.append(_figure(_moved(report), MOVED_CAPTION))
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>The worked sheet</title>'
@@ -75,6 +103,11 @@ def page(sheet: Sheet, progress: Callable[[str], None] = lambda step: None) -> s
         f"<body>\n{body}\n</body></html>\n"
     )
 
+
+MOVED_CAPTION = (
+    "Left: which units of the output no padding has touched. Right: the error against the shift, zero where it is "
+    "proved."
+)
 
 CAT_CAPTION = (
     "The filters on a real picture: red where the answer is positive, blue where it is negative, white where "
@@ -138,6 +171,28 @@ def seen(sheet: Sheet, picture: np.ndarray[Any, Any]) -> "Figure":
     corner.set_xlim(x.start - 20, x.stop + 1)
     corner.set_ylim(y.stop + 20, y.start - 2)
     corner.get_legend().remove()
+    return figure
+
+
+def _chain(chain: Derivation | Proof) -> list[str]:
+    """Return a chain of equalities with its title and how its steps were checked."""
+    return [
+        f"<h3>{escape(chain.title)}</h3>",
+        f'<div class="scroll">{chain.mathml()}</div>',
+        f"<p>{escape(chain.verdict)}</p>",
+    ]
+
+
+def _proved(proof: Proof) -> list[str]:
+    found = [f'<p class="answer">Not for others: {escape(str(example))}.</p>' for example in proof.counterexamples]
+    return [*_chain(proof), *found]
+
+
+def _moved(report: Equivariance) -> "Figure":
+    figure, axes = _subplots(2, 10, 3.6)
+    draw.lattice(report, ax=axes[0])
+    if report.measured is not None:
+        draw.shift_error(report.measured, ax=axes[1])
     return figure
 
 

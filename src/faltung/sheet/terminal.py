@@ -11,9 +11,11 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from faltung.sheet import PICTURE, FilterAnswer, Sheet
+from faltung.sheet import NETWORKS, PICTURE, FilterAnswer, Sheet
 
 RULE = "Cross-correlation, padding valid, stride 1: Y[i,j] = sum over m,n of K[m,n] * X[i+m, j+n]"
+
+WORKED = "On X of 1a with filter A and dL/dY = 1 everywhere:"
 
 
 def show(sheet: Sheet, console: Console) -> None:
@@ -26,8 +28,20 @@ def show(sheet: Sheet, console: Console) -> None:
     console.print(Rule("1b  What does each filter do?"))
     for answer in sheet.filters:
         console.print(Padding(Group(Text(answer.name, "bold"), str(answer.explanation)), (0, 0, 1, 0)))
+    console.print(Rule("2a  Derive"))
+    for derivation, compared in zip(sheet.derivations, sheet.compared, strict=True):
+        console.print(Padding(Group(derivation, Text(compared, "dim")), (0, 0, 1, 0)))
+    console.print(Text(WORKED, "bold"))
+    for entry in sheet.worked.weights:
+        console.print(Text(str(entry)))
+    console.print()
     console.print(Rule("2b  What can a neuron see?"))
     console.print(_seen(sheet))
+    console.print(Rule("3  Equivariance"))
+    for proof in sheet.proofs:
+        console.print(Padding(proof, (0, 0, 1, 0)))
+    for name, report in sheet.checked.items():
+        console.print(Padding(Group(Text(f"{name}: {NETWORKS[name]}", "bold"), report), (0, 0, 1, 0)))
 
 
 def _applied(answer: FilterAnswer) -> RenderableType:
