@@ -245,10 +245,10 @@ class _Costs:
 _COSTS = {
     "native": {
         "int16": _Costs(0.014e-9, 0.03e-9, 0.25e-9),
-        "int32": _Costs(0.032e-9, 0.06e-9, 0.5e-9),
+        "int32": _Costs(0.023e-9, 0.037e-9, 0.43e-9),
         "int64": _Costs(0.12e-9, 0.2e-9, 1e-9),
-        "float32": _Costs(0.022e-9, 0.05e-9, 0.4e-9),
-        "float64": _Costs(0.046e-9, 0.1e-9, 0.8e-9),
+        "float32": _Costs(0.021e-9, 0.043e-9, 0.4e-9),
+        "float64": _Costs(0.043e-9, 0.08e-9, 0.75e-9),
     },
     "numpy": {
         "int16": _Costs(0.4e-9, 0.4e-9, 1e-9),
