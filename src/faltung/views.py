@@ -100,7 +100,7 @@ def stepped_over(
             pending += [(next_source, relation, below, here) for next_source, relation in further]
         else:
             return None
-    return [one for one in found if not any(other != one and _holds(other, one) for other in found)]
+    return [one for one in found if not any(other != one and _holds(other, one) for other in found)] or None
 
 
 def _joins(above: Shape, below: Shape) -> bool:
