@@ -71,6 +71,7 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
     std::vector<const T*> listed(parts * span, zeros.get());
     const T* taps_x = static_cast<const T*>(job.taps);
     const T* taps_y = taps_x + parts * job.x.taps;
+    const bool even = job.x.stride == 1 && job.x.dilation == 1;
 
     auto make = [&](Size place, T* to) {
         if (!job.rank) return source_of.row(place, to);
@@ -78,7 +79,7 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
         const T* row = pixels.get();
         for (Size c = 0; c < parts; ++c) {
             T* part = to + c * room;
-            rows_of_columns<T>({&row, source_of.offsets.data(), taps_x + c * job.x.taps, 1, 1, 1, job.x.taps, 1, 1}, 1,
+            rows_of_columns<T>({&row, source_of.offsets.data(), taps_x + c * job.x.taps, 1, 1, 1, job.x.taps, 1, 1, even}, 1,
                                count, &part);
         }
     };
@@ -102,7 +103,7 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
     std::unique_ptr<T[]> sums(plain ? nullptr : new T[ROWS * room]);
     const Size no_offset = 0;
     Reading<T> reading{listed.data(), source_of.offsets.data(), taps_x, 1, span, job.y.taps, job.x.taps, job.y.stride,
-                       job.y.dilation};
+                       job.y.dilation, even};
     if (job.rank) {
         reading.offsets = &no_offset;
         reading.taps = taps_y;
@@ -133,7 +134,7 @@ constexpr Size NEAR = 64 << 10;  // bytes that the rows of one block of columns 
 
 template <class T> void band_of(const Job& job, Size first, Size last) {
     const Size span = job.y.extent(ROWS) * job.x.stride * std::max<Size>(job.rank, 1);
-    const Size tiles = VECTORS * Vector<T>::width;
+    const Size tiles = VECTORS<T> * Vector<T>::width;
     const Size block = std::max<Size>(NEAR / Size(sizeof(T)) / span / tiles, 256 / tiles + 1) * tiles;
     for (Size x0 = 0; x0 < job.x.answers;) {
         const Size left = job.x.answers - x0, x1 = left < 2 * block ? job.x.answers : x0 + block;
