@@ -110,17 +110,25 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
         reading.components = parts;
         reading.width = 1;
     }
+    const bool fetches = job.y.stride == 1 && job.x.stride == 1 && (job.image_column == 4 || job.image_column == 8);
+    reading.ahead_row = job.image_row;
+    reading.ahead_column = job.image_column;
     for (Size i = first, rows; i < last; i += rows) {
         rows = last - i >= ROWS ? ROWS : 1;
         for (Size r = 0; r < rows; ++r)
             for (Size m = 0; m < job.y.taps; ++m)
                 list(job.y.stride * i - job.y.before, job.y.stride * r + job.y.dilation * m);
+        const Size next = i + ROWS - job.y.before + job.y.dilation * (job.y.taps - 1);
+        if (fetches && next >= 0 && next + ROWS <= job.y.pixels)
+            reading.ahead = job.image + next * job.image_row + std::max<Size>(0, x0 - job.x.before) * job.image_column;
+        else reading.ahead = nullptr;
         for (Size k = 0; k < job.kernels; ++k) {
             T* to[ROWS];
             char* row = job.answer + k * job.answer_kernel + i * job.answer_row + x0 * job.answer_column;
             for (Size r = 0; r < rows; ++r)
                 to[r] = plain ? reinterpret_cast<T*>(row + r * job.answer_row) : sums.get() + r * room;
             Reading<T> one = reading;
+            if (k) one.ahead = nullptr;
             one.taps += k * job.y.taps * job.x.taps;
             rows_of_columns<T>(one, int(rows), count, to);
             if (!plain)

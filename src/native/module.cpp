@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "levels.hpp"
+#include "memory.hpp"
 #include "threads.hpp"
 
 namespace {
@@ -54,6 +55,60 @@ int number_of(Type type) {
 
 bool is_float(Type type) { return type >= Type::float16; }
 
+
+// How NumPy gets and returns the memory of large answers.
+PyDataMem_Handler handler = {
+    "faltung",
+    1,
+    {nullptr, [](void*, std::size_t bytes) { return take(bytes); },
+     [](void*, std::size_t count, std::size_t bytes) -> void* {
+         if (bytes && count > PY_SSIZE_T_MAX / bytes) return nullptr;
+         void* made = take(count * bytes);
+         return made ? std::memset(made, 0, count * bytes) : nullptr;
+     },
+     [](void*, void* old, std::size_t bytes) -> void* {
+         if (old && bytes <= room_of(old)) return old;
+         void* made = take(bytes);
+         if (made && old) std::memcpy(made, old, room_of(old)), give(old);
+         return made;
+     },
+     [](void*, void* memory, std::size_t) { give(memory); }}};
+
+// A new array for answers, not filled.
+PyObject* new_answers(int axes, npy_intp* shape, PyArray_Descr* type) {  // takes the reference to the type
+    double bytes = double(PyDataType_ELSIZE(type));
+    for (int axis = 0; axis < axes; ++axis) bytes *= double(shape[axis]);
+    if (bytes < LARGE) return PyArray_NewFromDescr(&PyArray_Type, type, axes, shape, nullptr, nullptr, 0, nullptr);
+    static PyObject* const ours = PyCapsule_New(&handler, "mem_handler", nullptr);
+    PyObject* usual = ours ? PyDataMem_SetHandler(ours) : nullptr;
+    if (!usual) {
+        Py_DECREF(type);
+        return nullptr;
+    }
+    PyObject* made = PyArray_NewFromDescr(&PyArray_Type, type, axes, shape, nullptr, nullptr, 0, nullptr);
+    PyObject* again = PyDataMem_SetHandler(usual);
+    Py_DECREF(usual);
+    if (!again) Py_CLEAR(made);
+    Py_XDECREF(again);
+    return made;
+}
+
+// empty(shape, dtype): a new array for answers, not filled.
+PyObject* empty(PyObject*, PyObject* args) {
+    PyArray_Dims shape{nullptr, 0};
+    PyArray_Descr* type = nullptr;
+    PyObject* made = nullptr;
+    if (PyArg_ParseTuple(args, "O&O&", PyArray_IntpConverter, &shape, PyArray_DescrConverter, &type)) {
+        if (PyDataType_REFCHK(type) || PyDataType_ELSIZE(type) == 0) PyErr_SetString(PyExc_TypeError, "numbers are wanted");
+        else {
+            made = new_answers(shape.len, shape.ptr, type);
+            type = nullptr;
+        }
+    }
+    Py_XDECREF(type);
+    PyDimMem_FREE(shape.ptr);
+    return made;
+}
 
 // Asks Python, at most every twentieth of a second, whether Ctrl-C was pressed. Called without the GIL.
 class Interrupt {
@@ -456,7 +511,7 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
         }
     }
     npy_intp shape[] = {job.y.answers, job.x.answers};
-    PyObject* made = PyArray_SimpleNew(2, shape, number_of(job.result));
+    PyObject* made = new_answers(2, shape, PyArray_DescrFromType(number_of(job.result)));
     if (!made) {  // out of memory, which the other way tells
         PyErr_Clear();
         Py_RETURN_NONE;
@@ -513,6 +568,7 @@ PyMethodDef methods[] = {
     {"spectrum", spectrum, METH_VARARGS, "spectrum(taps, dilation_y, dilation_x, tile_y, tile_x)"},
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
      "quick(image, kernel, padding, stride, dilation, boundary, flip, threads), or None"},
+    {"empty", empty, METH_VARARGS, "empty(shape, dtype): a new array for answers, not filled."},
     {"levels", level_names, METH_NOARGS, "The levels of vector instructions that this machine can run, the best first."},
     {"level", level, METH_NOARGS, "The level in use."},
     {"use_level", use_level, METH_O, "Choose one of the levels."},

@@ -27,6 +27,15 @@ template <class T> struct Reading {
     const T* taps;        // components x height x width
     Size components, span, height, width, stride, dilation;
     bool even = false;  // tap n of a row reads n pixels further on
+    // The pixels that the next rows will read first, to be fetched meanwhile: ROWS rows, or none.
+    const char* ahead = nullptr;
+    Size ahead_row = 0, ahead_column = 0;
+
+    template <int COLUMNS> inline __attribute__((always_inline)) void fetch(Size x) const {
+        constexpr Size bytes = COLUMNS * Size(sizeof(T));
+        for (int r = 0; ahead && r < ROWS; ++r)
+            for (Size at = 0; at < bytes; at += 64) __builtin_prefetch(ahead + r * ahead_row + x * ahead_column + at);
+    }
 };
 
 // Loops that are unrolled before anything else is looked at: so sums with such indices stay in registers.
@@ -42,10 +51,18 @@ template <int FROM, int TO, class F> inline __attribute__((always_inline)) void 
 template <class P> inline __attribute__((always_inline)) void forget(P& pointer) { asm("" : "+r"(pointer)); }
 
 // Adds the products of one row of taps to the sums of the answers A .. B-1. EVEN: tap n reads n pixels further on.
+// Floats are summed row by row: the many products of a row are added to one another before they meet the large sum of
+// all, which rounds less.
 template <int A, int B, int W, int V, bool EVEN, class T>
 inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&sums)[ROWS][V], const T* row,
                                                    const Size* offsets, const T* taps, Size any_width) {
     using Vec = typename Vector<T>::type;
+    constexpr bool lines = std::is_floating_point<T>::value && W != 1;
+    Vec line[ROWS][V];
+    repeat<A, lines ? B : A>([&](auto r) __attribute__((always_inline)) {
+        repeat<0, V>([&](auto v) __attribute__((always_inline)) { line[r][v] = Vec{}; });
+    });
+    Vec(&to)[ROWS][V] = lines ? line : sums;
     const Size width = W ? W : any_width;
     forget(row);
     forget(taps);
@@ -57,7 +74,7 @@ inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&su
         });
         repeat<A, B>([&](auto r) __attribute__((always_inline)) {
             const Vec tap = taps[n - r * width] - Vec{};
-            repeat<0, V>([&](auto v) __attribute__((always_inline)) { sums[r][v] += tap * pixels[v]; });
+            repeat<0, V>([&](auto v) __attribute__((always_inline)) { to[r][v] += tap * pixels[v]; });
         });
     };
     if constexpr (W > 0) {
@@ -66,10 +83,13 @@ inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&su
 #pragma GCC unroll 3
         for (Size n = 0; n < width; ++n) add(n);
     }
+    repeat<A, lines ? B : A>([&](auto r) __attribute__((always_inline)) {
+        repeat<0, V>([&](auto v) __attribute__((always_inline)) { sums[r][v] += line[r][v]; });
+    });
 }
 
 // Neighbouring answers share the rows that they read: each row is loaded once for all of them. H is the kernel's
-// height where it is less than ROWS, W its width where that is a common one, else 0.
+// height where it is less than ROWS - 1 or a common one, W its width where that is a common one, else 0.
 template <int H, int W, int V, bool EVEN, class T>
 inline __attribute__((always_inline)) void shared(const Reading<T>& reading, Size x,
                                                   typename Vector<T>::type (&sums)[ROWS][V]) {
@@ -143,7 +163,10 @@ template <int R, int H, int W, int V, bool EVEN, class T> void tile(const Readin
 template <int R, int H, int W, int V, bool EVEN, class T> void columns(const Reading<T>& reading, Size count, T* const* to) {
     constexpr Size step = V * Vector<T>::width;
     Size x = 0;
-    for (; x + step <= count; x += step) tile<R, H, W, V, EVEN, T>(reading, x, to);
+    for (; x + step <= count; x += step) {
+        if constexpr (R == ROWS) reading.template fetch<step>(x);
+        tile<R, H, W, V, EVEN, T>(reading, x, to);
+    }
     if (x == count) return;
     if constexpr (V > 1) {
         if (count >= step && count - x > Vector<T>::width) return tile<R, H, W, V, EVEN, T>(reading, count - step, to);
@@ -158,12 +181,14 @@ template <class T> void rows_of_columns(const Reading<T>& reading, int rows, Siz
         return reading.even ? columns<1, -1, 0, 8, true, T>(reading, count, to)
                             : columns<1, -1, 0, 8, false, T>(reading, count, to);
     if (reading.stride != 1 || reading.dilation != 1) return columns<ROWS, -1, 0, 2, false, T>(reading, count, to);
+    if (reading.height == 1) return columns<ROWS, 1, 0, V, false, T>(reading, count, to);
+    if (reading.height == 2) return columns<ROWS, 2, 0, V, false, T>(reading, count, to);
     if (reading.width == 1) return columns<ROWS, 0, 1, V, true, T>(reading, count, to);
     if (!reading.even) return columns<ROWS, 0, 0, V, false, T>(reading, count, to);
     if (reading.height == 3 && reading.width == 3) return columns<ROWS, 3, 3, V, true, T>(reading, count, to);
     if constexpr (std::is_floating_point<T>::value) {
-        if (reading.width == 5) return columns<ROWS, 0, 5, V, true, T>(reading, count, to);
-        if (reading.width == 7) return columns<ROWS, 0, 7, V, true, T>(reading, count, to);
+        if (reading.height == 5 && reading.width == 5) return columns<ROWS, 5, 5, V, true, T>(reading, count, to);
+        if (reading.height == 7 && reading.width == 7) return columns<ROWS, 7, 7, V, true, T>(reading, count, to);
     }
     return columns<ROWS, 0, 0, V, true, T>(reading, count, to);
 }

@@ -117,7 +117,7 @@ def _on_arrays_of_any_kind(
         return sums
     if image.dtype == np.float16:
         image = image.astype(np.float32)
-    answers = np.empty((*image.shape[:-2], *kernel.shape[:-2], y.answers, x.answers), answer)
+    answers = _native.empty((*image.shape[:-2], *kernel.shape[:-2], y.answers, x.answers), answer)
 
     def filtered(pixels: NDArray[Any], weights: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
         return on_arrays(pixels, weights, how, "auto", threads, out)
@@ -235,7 +235,7 @@ PLANNED = ("int8", "int16", "int32", "int64", "float16", "float32", "float64")
 def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], layer: str) -> NDArray[Any]:
     """Return where the answers go: the array that the user gave if the image is not in it, or a new one."""
     if out is None:
-        return np.empty(shape, dtype=answer)
+        return _native.empty(shape, answer)
     if (
         not isinstance(out, np.ndarray)
         or out.shape != shape
@@ -244,7 +244,7 @@ def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], la
     ):
         got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise FaltungError(f"{layer}: out must be a writeable array of {answer} and shape {shape}, got {got}")
-    return np.empty(shape, dtype=answer) if np.may_share_memory(out, image) else out
+    return _native.empty(shape, answer) if np.may_share_memory(out, image) else out
 
 
 def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out: NDArray[Any], method: str) -> None:

@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from faltung.boundary import BOUNDARIES
@@ -33,6 +34,10 @@ def _decline(*_: Any) -> None:
 
 quick = _decline if core is None else core.quick
 """Do a call with common arguments from end to end where direct sums are surely best, or decline: None."""
+
+
+empty = np.empty if core is None else core.empty
+"""Make an array for answers of a shape and dtype, not filled; from memory that is kept for large ones."""
 
 
 def surely_direct(work: int, taps: int) -> bool:
