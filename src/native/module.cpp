@@ -147,17 +147,18 @@ struct Planes {
 };
 
 constexpr double PIECE = 2e6;  // multiplications that are worth handing to a thread
+constexpr Size TOGETHER = 4;  // tiles that are handed to a thread together
 
 bool compute_tiles(const Job& job, const Planes& planes, int threads, const Level& level, std::atomic<bool>& finite) {
-    const Size count = planes.count(), tiles = job.tiles(), groups = (tiles + 3) / 4;
+    const Size count = planes.count(), tiles = job.tiles(), groups = (tiles + TOGETHER - 1) / TOGETHER;
     Interrupt interrupt;
     return run_pieces(
         groups * count, threads,
         [&](Size piece) {
             Job one = job;
             planes.shift(one, piece / groups);
-            const Size first = piece % groups * 4;
-            if (!level.tiles(one, first, std::min(first + 4, tiles))) finite = false;
+            const Size first = piece % groups * TOGETHER;
+            if (!level.tiles(one, first, std::min(first + TOGETHER, tiles))) finite = false;
         },
         [&] { return interrupt(); });
 }

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <new>
 #include <type_traits>
 
+#include "memory.hpp"
 #include "rows.hpp"
 #include "transform.hpp"
 
@@ -16,131 +18,171 @@ template <class T> class Tiles {
     static constexpr Bits EXPONENT = sizeof(T) == 4 ? Bits(0x7f800000) : Bits(0x7ff0000000000000);  // NaN, infinity
     static constexpr Size PAD = 64 / Size(sizeof(T));  // keeps rows from lying a power of two apart
 
+    static constexpr Size PANEL = 256 / Size(sizeof(T));  // columns that are transformed together
+
+    struct Give {
+        void operator()(T* memory) const { give(memory); }
+    };
+
     const Job& job;
-    const Size ty, tx, across;  // sides of a tile; tiles in a row of them
+    const Size ty, tx, across;      // sides of a tile; tiles in a row of them
     const Size places_y, places_x;  // answers along a tile
     const Transform<T> along_y, along_x;
     const LoadPhase<T> load;
-    const Size pitch, pitch_turned;
-    std::unique_ptr<T[]> room;
-    Plane<T> tile, turned, product;
+    std::unique_ptr<T[], Give> room;
+    Plane<T> panel;            // ty x PANEL: some columns of a tile
+    Plane<T> turned, product;  // tx x ty: spectra, turned, so that they are transformed along the first axis again
 
     static Size places(const Axis& axis, Size side) { return (side - axis.extent(1)) / axis.stride + 1; }
 
-    void forward() {
-        along_y.template apply<true>(tile, tx);
-        transpose(tile.re, ty, tx, pitch, turned.re, pitch_turned);
-        transpose(tile.im, ty, tx, pitch, turned.im, pitch_turned);
-        along_x.template apply<true>(turned, ty);
+    // Lays the planes out and says how much room they take.
+    Size lay(T* at) {
+        const T* const start = at;
+        auto plane = [&](Size rows, Size pitch) {
+            Plane<T> made{at, at + rows * pitch, pitch};
+            at += 2 * rows * pitch;
+            return made;
+        };
+        panel = plane(ty, PANEL + PAD);
+        turned = plane(tx, ty + PAD);
+        product = job.kernels > 1 ? plane(tx, ty + PAD) : turned;
+        return at - start;
     }
 
-    void backward() {
-        along_x.template apply<false>(product, ty);
-        transpose(product.re, tx, ty, pitch_turned, tile.re, pitch);
-        transpose(product.im, tx, ty, pitch_turned, tile.im, pitch);
-        along_y.template apply<false>(tile, tx);
+    static Plane<T> part(Plane<T> plane, Size row, Size column) {
+        const Size offset = row * plane.pitch + column;
+        return {plane.re + offset, plane.im + offset, plane.pitch};
     }
 
-    void fill(Size number, T* to) const {
+    // Transforms columns of the panel and writes them as rows `x` of the turned spectrum.
+    void forward(Size x, Size width) {
+        along_y.template apply<true>(panel, width);
+        const Plane<T> to = part(turned, x, 0);
+        transpose(panel.re, ty, width, panel.pitch, to.re, to.pitch);
+        transpose(panel.im, ty, width, panel.pitch, to.im, to.pitch);
+    }
+
+    void backward(Size x, Size width) {
+        const Plane<T> from = part(product, x, 0);
+        transpose(from.re, width, ty, from.pitch, panel.re, panel.pitch);
+        transpose(from.im, width, ty, from.pitch, panel.im, panel.pitch);
+        along_y.template apply<false>(panel, width);
+    }
+
+    // Writes the pixels of a tile's columns x0 .. x0+width-1; false where all of them are padding.
+    bool fill(Size number, Size x0, Size width, T* to) const {
         const Size first_y = number / across * places_y * job.y.stride - job.y.before;
-        const Size first_x = number % across * places_x * job.x.stride - job.x.before;
+        const Size first_x = number % across * places_x * job.x.stride - job.x.before + x0;
         // Beyond the padding nothing is read by an answer that is kept.
         const Size end_y = job.y.extent(job.y.answers) - job.y.before, end_x = job.x.extent(job.x.answers) - job.x.before;
-        const Size width = std::max<Size>(0, std::min(tx, end_x - first_x));
-        for (Size r = 0; r < ty; ++r, to += pitch) {
-            const Size place = first_y + r < end_y ? source(job.y, first_y + r) : -1;
-            if (place < 0) std::fill(to, to + tx, T(0));
+        const Size read = number < 0 ? 0 : std::max<Size>(0, std::min(width, end_x - first_x));
+        for (Size r = 0; r < ty; ++r, to += panel.pitch) {
+            const Size place = read && first_y + r < end_y ? source(job.y, first_y + r) : -1;
+            if (place < 0) std::fill(to, to + width, T(0));
             else {
-                load(job, job.image + place * job.image_row, first_x, 1, width, to);
-                std::fill(to + width, to + tx, T(0));
+                load(job, job.image + place * job.image_row, first_x, 1, read, to);
+                std::fill(to + read, to + width, T(0));
             }
         }
+        return read > 0;
     }
 
-    // Writes the answers of a tile; false where one is not finite.
-    bool keep(Size number, Size kernel, const T* from) const {
-        const Size y0 = number / across * places_y, x0 = number % across * places_x;
-        const Size rows = std::min(places_y, job.y.answers - y0), count = std::min(places_x, job.x.answers - x0);
+    // Writes the answers in a tile's columns x0 .. x0+width-1; false where one is not finite.
+    bool keep(Size number, Size kernel, Size x0, Size width, const T* from) const {
+        if (number < 0) return true;
+        const Size stride = job.x.stride, y0 = number / across * places_y, first = number % across * places_x;
+        const Size c0 = (x0 + stride - 1) / stride;
+        const Size c1 = std::min((x0 + width - 1) / stride + 1, std::min(places_x, job.x.answers - first));
+        const Size rows = std::min(places_y, job.y.answers - y0), count = c1 - c0;
+        if (count <= 0) return true;
         const bool whole = job.result <= Type::int64;
-        std::unique_ptr<T[]> line(new T[count]);
+        T line[PANEL];
         Bits worst = 0;
-        for (Size r = 0; r < rows; ++r) {
-            const T* row = from + r * job.y.stride * pitch;
+        char* to = job.answer + kernel * job.answer_kernel + y0 * job.answer_row + (first + c0) * job.answer_column;
+        for (Size r = 0; r < rows; ++r, to += job.answer_row) {
+            const T* row = from + r * job.y.stride * panel.pitch + c0 * stride - x0;
             for (Size c = 0; c < count; ++c) {
-                const T value = row[c * job.x.stride];
+                const T value = row[c * stride];
                 Bits bits;
                 std::memcpy(&bits, &value, sizeof(T));
                 worst = std::max<Bits>(worst, bits & EXPONENT);
                 line[c] = whole ? std::rint(value) : value;
             }
-            store<T>(line.get(), count,
-                     job.answer + kernel * job.answer_kernel + (y0 + r) * job.answer_row + x0 * job.answer_column,
-                     job.answer_column, job.result);
+            store<T>(line, count, to, job.answer_column, job.result);
         }
         return worst != EXPONENT;
     }
 
+    // Multiplies a strip of the spectrum, `columns` wide, with that of a kernel.
+    void multiply(Plane<T> at, const T* spectrum, Plane<T> to, Size columns) const {
+        const T* __restrict kr = spectrum;
+        const T* __restrict ki = spectrum + tx * ty;
+        for (Size r = 0; r < tx; ++r)
+            for (Size c = 0; c < columns; ++c) {
+                const T ar = at.re[r * at.pitch + c], ai = at.im[r * at.pitch + c], br = kr[r * ty + c], bi = ki[r * ty + c];
+                to.re[r * to.pitch + c] = ar * br - ai * bi;
+                to.im[r * to.pitch + c] = ar * bi + ai * br;
+            }
+    }
+
 public:
     Tiles(const Job& job, Size ty, Size tx)
-        : job(job), ty(ty), tx(tx), across(Job::tiles_along(job.x, tx)),
-          places_y(places(job.y, ty)), places_x(places(job.x, tx)), along_y(ty), along_x(tx), load(loader<T>(job.pixel)),
-          pitch(tx + PAD), pitch_turned(ty + PAD), room(new T[2 * ty * pitch + 4 * tx * pitch_turned]) {
-        T* at = room.get();
-        auto plane = [&](Size rows, Size length) {
-            Plane<T> made{at, at + rows * length, length};
-            at += 2 * rows * length;
-            return made;
-        };
-        tile = plane(ty, pitch);
-        turned = plane(tx, pitch_turned);
-        product = plane(tx, pitch_turned);
+        : job(job), ty(ty), tx(tx), across(job.x.answers ? Job::tiles_along(job.x, tx) : 1), places_y(places(job.y, ty)),
+          places_x(places(job.x, tx)), along_y(ty), along_x(tx), load(loader<T>(job.pixel)) {
+        room.reset(static_cast<T*>(take(std::size_t(lay(nullptr)) * sizeof(T))));
+        if (!room) throw std::bad_alloc();
+        lay(room.get());
     }
 
     // The spectrum of a kernel, turned, without the padding: tx x ty real parts, then the imaginary ones.
     void spectrum(const T* taps, T* to) {
-        for (Size r = 0; r < ty; ++r) {
-            std::fill(tile.re + r * pitch, tile.re + r * pitch + tx, T(0));
-            std::fill(tile.im + r * pitch, tile.im + r * pitch + tx, T(0));
+        for (Size x = 0; x < tx; x += PANEL) {
+            const Size width = std::min(PANEL, tx - x);
+            for (Size r = 0; r < ty; ++r) {
+                std::fill(panel.re + r * panel.pitch, panel.re + r * panel.pitch + width, T(0));
+                std::fill(panel.im + r * panel.pitch, panel.im + r * panel.pitch + width, T(0));
+            }
+            for (Size n = 0; n < job.x.taps; ++n) {
+                const Size column = (tx - job.x.dilation * n) % tx - x;
+                for (Size m = 0; column >= 0 && column < width && m < job.y.taps; ++m)
+                    panel.re[(ty - job.y.dilation * m) % ty * panel.pitch + column] = taps[m * job.x.taps + n] / T(ty * tx);
+            }
+            forward(x, width);
         }
-        for (Size m = 0; m < job.y.taps; ++m)
-            for (Size n = 0; n < job.x.taps; ++n)
-                tile.re[(ty - job.y.dilation * m) % ty * pitch + (tx - job.x.dilation * n) % tx] =
-                    taps[m * job.x.taps + n] / T(ty * tx);
-        forward();
+        along_x.template apply<true>(turned, ty);
         for (Size r = 0; r < tx; ++r) {
-            std::copy(turned.re + r * pitch_turned, turned.re + r * pitch_turned + ty, to + r * ty);
-            std::copy(turned.im + r * pitch_turned, turned.im + r * pitch_turned + ty, to + (tx + r) * ty);
+            std::copy(turned.re + r * turned.pitch, turned.re + r * turned.pitch + ty, to + r * ty);
+            std::copy(turned.im + r * turned.pitch, turned.im + r * turned.pitch + ty, to + (tx + r) * ty);
         }
     }
 
     // Computes two tiles, or one where the second is -1; false where an answer is not finite.
     bool pair(Size one, Size two, const T* spectra) {
-        fill(one, tile.re);
-        if (two >= 0) fill(two, tile.im);
-        else std::fill(tile.im, tile.im + ty * pitch, T(0));
-        forward();
+        for (Size x = 0; x < tx; x += PANEL) {
+            const Size width = std::min(PANEL, tx - x);
+            const bool first = fill(one, x, width, panel.re), second = fill(two, x, width, panel.im);
+            if (first || second) forward(x, width);
+            else {
+                std::fill(turned.re + x * turned.pitch, turned.re + (x + width) * turned.pitch, T(0));
+                std::fill(turned.im + x * turned.pitch, turned.im + (x + width) * turned.pitch, T(0));
+            }
+        }
         bool finite = true;
         for (Size k = 0; k < job.kernels; ++k) {
-            const T* __restrict kr = spectra + 2 * k * tx * ty;
-            const T* __restrict ki = kr + tx * ty;
-            for (Size r = 0; r < tx; ++r) {
-                const T* __restrict ar = turned.re + r * pitch_turned;
-                const T* __restrict ai = turned.im + r * pitch_turned;
-                T* __restrict pr = product.re + r * pitch_turned;
-                T* __restrict pi = product.im + r * pitch_turned;
-                for (Size c = 0; c < ty; ++c) {
-                    const T br = kr[r * ty + c], bi = ki[r * ty + c];
-                    pr[c] = ar[c] * br - ai[c] * bi;
-                    pi[c] = ar[c] * bi + ai[c] * br;
-                }
+            for (Size c = 0, strip = along_x.strip(); c < ty; c += strip) {  // there, product and back while it is near
+                if (k == 0) along_x.template apply_strip<true>(part(turned, 0, c));
+                multiply(part(turned, 0, c), spectra + 2 * k * tx * ty + c, part(product, 0, c), strip);
+                along_x.template apply_strip<false>(part(product, 0, c));
             }
-            backward();
-            finite &= keep(one, k, tile.re);
-            if (two >= 0) finite &= keep(two, k, tile.im);
+            for (Size x = 0; x <= (places_x - 1) * job.x.stride; x += PANEL) {  // what lies behind is mixed and not kept
+                const Size width = std::min(PANEL, tx - x);
+                backward(x, width);
+                finite &= keep(one, k, x, width, panel.re);
+                finite &= keep(two, k, x, width, panel.im);
+            }
         }
         return finite;
     }
-
 };
 
 }}  // namespace faltung::FALTUNG_LEVEL

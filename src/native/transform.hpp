@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <vector>
 
 #include "tile.hpp"
@@ -19,9 +20,25 @@ template <class T> struct Plane {
 };
 
 template <class T> class Transform {
-    Size n;
-    std::vector<T> cosines, sines;  // of 2 pi j / n
+    const Size n;
+    const T *const cosines, *const sines;  // of 2 pi j / n
 
+    // Tables are made once for each power of two.
+    static const T* table(Size n) {
+        static std::once_flag made[LARGEST + 1];
+        static std::vector<T> tables[LARGEST + 1];
+        int log = 0;
+        while (Size(1) << log < n) ++log;
+        std::call_once(made[log], [&] {
+            tables[log].resize(std::size_t(2 * n));
+            for (Size j = 0; j < n; ++j) {
+                const double angle = 2 * 3.14159265358979323846 * double(j) / double(n);
+                tables[log][std::size_t(j)] = T(std::cos(angle));
+                tables[log][std::size_t(n + j)] = T(std::sin(angle));
+            }
+        });
+        return tables[log].data();
+    }
 
     // w = exp(-+ 2 pi i j / n); the sign is the direction's.
     struct Root {
@@ -46,9 +63,15 @@ template <class T> class Transform {
     }
 
     template <bool FORWARD, Size columns> void four(Plane<T> at, Size length) const {
+        butterflies<FORWARD, columns, false>(at, length, 0, 1);
+        butterflies<FORWARD, columns, true>(at, length, 1, length / 4);
+    }
+
+    // TURNED: whether the roots are other than 1.
+    template <bool FORWARD, Size columns, bool TURNED> void butterflies(Plane<T> at, Size length, Size from, Size to) const {
         const Size q = length / 4, step = n / length, pitch = at.pitch;
         const T sign = FORWARD ? T(-1) : T(1);
-        for (Size j = 0; j < q; ++j) {
+        for (Size j = from; j < to; ++j) {
             const Root w1 = root(j * step, sign), w2 = root(2 * j * step, sign), w3 = root(3 * j * step, sign);
             for (Size base = j; base < n; base += length) {
                 T* r0 = at.re + base * pitch;
@@ -63,7 +86,7 @@ template <class T> class Transform {
                     const Vec ar = load(r0 + c), ai = load(i0 + c);
                     Vec br = load(r1 + c), bi = load(i1 + c), cr = load(r2 + c), ci = load(i2 + c);
                     Vec dr = load(r3 + c), di = load(i3 + c);
-                    if constexpr (!FORWARD) {
+                    if constexpr (!FORWARD && TURNED) {
                         times(br, bi, w1);
                         times(cr, ci, w2);
                         times(dr, di, w3);
@@ -72,7 +95,7 @@ template <class T> class Transform {
                     const Vec ur = ar - cr, ui = ai - ci;
                     const Vec vr = FORWARD ? bi - di : di - bi, vi = FORWARD ? dr - br : br - dr;  // -+ i (b - d)
                     Vec yr = ur + vr, yi = ui + vi, zr = sr - tr, zi = si - ti, xr = ur - vr, xi = ui - vi;
-                    if constexpr (FORWARD) {
+                    if constexpr (FORWARD && TURNED) {
                         times(yr, yi, w1);
                         times(zr, zi, w2);
                         times(xr, xi, w3);
@@ -100,7 +123,7 @@ template <class T> class Transform {
         }
     }
 
-    template <bool FORWARD, Size columns> void strip(Plane<T> at) const {
+    template <bool FORWARD, Size columns> void stages(Plane<T> at) const {
         if constexpr (FORWARD) {
             Size length = n;
             for (; length >= 4; length /= 4) four<true, columns>(at, length);
@@ -117,20 +140,25 @@ template <class T> class Transform {
     }
 
 public:
-    static constexpr Size LANES = 64 / Size(sizeof(T));  // columns of a cache line: a strip of them stays near
+    static constexpr int LARGEST = 14;                 // the logarithm of the largest n
+    static constexpr Size LINE = 64 / Size(sizeof(T));  // numbers of a cache line
 
-    explicit Transform(Size n) : n(n), cosines(n), sines(n) {  // n is a power of two
-        for (Size j = 0; j < n; ++j) {
-            const double angle = 2 * 3.14159265358979323846 * double(j) / double(n);
-            cosines[j] = T(std::cos(angle));
-            sines[j] = T(std::sin(angle));
-        }
+    explicit Transform(Size n) : n(n), cosines(table(n)), sines(cosines + n) {}  // n is a power of two
+
+    // So many columns at a time stay near the processor through all stages.
+    Size strip() const { return 128 * n > 16 << 10 ? NARROW : LINE; }
+
+    template <bool FORWARD> void apply_strip(Plane<T> at) const {
+        strip() == LINE ? stages<FORWARD, LINE>(at) : stages<FORWARD, NARROW>(at);
     }
 
-    // `columns` is a multiple of LANES.
+    // `columns` is a multiple of LINE.
     template <bool FORWARD> void apply(Plane<T> at, Size columns) const {
-        for (Size c = 0; c < columns; c += LANES) strip<FORWARD, LANES>({at.re + c, at.im + c, at.pitch});
+        for (Size c = 0; c < columns; c += strip()) apply_strip<FORWARD>({at.re + c, at.im + c, at.pitch});
     }
+
+private:
+    static constexpr Size NARROW = Vector<T>::width;
 };
 
 // Writes the columns of a rectangle as rows, in squares of 4 x 4; both sides are multiples of 4.
