@@ -101,13 +101,16 @@ template <class T> class Tiles {
         char* to = job.answer + kernel * job.answer_kernel + y0 * job.answer_row + (first + c0) * job.answer_column;
         for (Size r = 0; r < rows; ++r, to += job.answer_row) {
             const T* row = from + r * job.y.stride * panel.pitch + c0 * stride - x0;
+            if (stride == 1) std::copy(row, row + count, line);
+            else
+                for (Size c = 0; c < count; ++c) line[c] = row[c * stride];
             for (Size c = 0; c < count; ++c) {
-                const T value = row[c * stride];
                 Bits bits;
-                std::memcpy(&bits, &value, sizeof(T));
+                std::memcpy(&bits, line + c, sizeof(T));
                 worst = std::max<Bits>(worst, bits & EXPONENT);
-                line[c] = whole ? std::rint(value) : value;
             }
+            if (whole)
+                for (Size c = 0; c < count; ++c) line[c] = std::rint(line[c]);
             store<T>(line, count, to, job.answer_column, job.result);
         }
         return worst != EXPONENT;
