@@ -14,19 +14,6 @@ from numpy.typing import NDArray
 from faltung.boundary import index_map
 from faltung.filters import _geometry
 
-SIDES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
-"""Sides of tiles: powers of two, which transform fastest."""
-
-
-def tile_side(axis: _geometry.Axis) -> int | None:
-    """Return the side of tiles that costs least along an axis; None where the taps span more than any has room for."""
-    places = axis.window.stride * (axis.answers - 1) + 1
-
-    def cost(side: int) -> float:
-        return -(-places // (side - axis.window.extent + 1)) * side * (side.bit_length() + 4)
-
-    return min((side for side in SIDES if side >= axis.window.extent), key=cost, default=None)
-
 
 def correlate(
     image: NDArray[Any],

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.errors import FaltungError, UnknownName
-from faltung.filters import _decompose, _geometry, _native, _spectral
+from faltung.filters import _decompose, _geometry, _native
 
 METHODS = ("direct", "separable", "fft")
 EXACT = 2.0**-53
@@ -159,14 +159,11 @@ def choose(
         else:
             rank = sum(len(rows) for _, rows in factors)
             seconds["separable"] = answers * (rank * (kh + kw) * per.pass_ + kernels * per.answer)
-    sides = (_spectral.tile_side(y) or 0, _spectral.tile_side(x) or 0)
+    sides = _sides(y, x, core, "float32" if taps.dtype == np.float32 else "float64")
     working = _working(taps, pixels, largest, sides, asked=method == "fft") if 0 not in sides else ""
     if working:
-        tiles = planes
-        for axis, side in zip((y, x), sides, strict=True):
-            tiles *= -(-(axis.window.stride * (axis.answers - 1) + 1) // (side - axis.window.extent + 1))
-        point = sides[0] * sides[1] * np.log2(sides[0] * sides[1]) * _FFT[core][working]
-        seconds["fft"] = _FFT_START[core] + (tiles * (kernels + 1) + kernels) * point / 2
+        tiles = planes * _tiles(y, sides[0]) * _tiles(x, sides[1])
+        seconds["fft"] = _FFT_START[core] + (tiles * (kernels + 1) + kernels) * _tile_seconds(sides, core, working) / 2
     return _chosen(
         "direct" if clear else method, seconds, core, thread_count(threads), factors, working, sides, taps, layer,
         clear=clear,
@@ -258,11 +255,43 @@ _COSTS = {
         "float64": _Costs(1.4e-9, 1.4e-9, 2e-9),
     },
 }
-_FFT = {"native": {"float32": 0.17e-9, "float64": 0.28e-9}, "numpy": {"float32": 0.9e-9, "float64": 1.4e-9}}
-"""Seconds for a tile, there and back, per point and binary logarithm of the points."""
+_FFT = {
+    "native": {
+        "float32": ((10, 2.6e-9), (12, 2.8e-9), (14, 3.2e-9), (16, 4.8e-9), (18, 15e-9), (20, 20e-9), (24, 25e-9)),
+        "float64": ((10, 4.6e-9), (12, 5.4e-9), (14, 7.5e-9), (16, 12.5e-9), (18, 30e-9), (20, 38e-9), (24, 45e-9)),
+    },
+    "numpy": {
+        "float32": ((0, 0.0), (24, 24 * 0.9e-9)),
+        "float64": ((0, 0.0), (24, 24 * 1.4e-9)),
+    },
+}
+"""Seconds for a point of a tile, there and back, by the binary logarithm of its points: tiles that leave the nearer
+memories cost more."""
+SIDES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+"""Sides of tiles: powers of two, which transform fastest."""
 _FFT_START = {"native": 1e-5, "numpy": 3e-4}
 _WORTH_LOOKING = 5e-5
 """Seconds of direct sums that are worth looking at the kernel's rank for."""
+
+
+def _tile_seconds(sides: tuple[int, int], core: str, working: str) -> float:
+    """Return what a tile takes, there and back."""
+    points = sides[0] * sides[1]
+    return points * float(np.interp(np.log2(points), *zip(*_FFT[core][working], strict=True)))
+
+
+def _tiles(axis: _geometry.Axis, side: int) -> int:
+    return int(-(-(axis.window.stride * (axis.answers - 1) + 1) // (side - axis.window.extent + 1)))
+
+
+def _sides(y: _geometry.Axis, x: _geometry.Axis, core: str, working: str) -> tuple[int, int]:
+    """Return the sides of the tiles that cost least; zeros where the taps span more than any has room for."""
+    open_ = [(a, b) for a in SIDES for b in SIDES if a >= y.window.extent and b >= x.window.extent]
+    return min(
+        open_,
+        key=lambda sides: _tiles(y, sides[0]) * _tiles(x, sides[1]) * _tile_seconds(sides, core, working),
+        default=(0, 0),
+    )
 
 
 def _kind(summed: str) -> str:
