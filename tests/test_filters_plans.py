@@ -238,3 +238,23 @@ def test_no_pictures_at_all(shape: tuple[int, ...], method: str) -> None:
     """An empty batch has an empty answer."""
     assert correlate(np.zeros(shape), np.ones((3, 3)), method=method).shape == (*shape[:-2], 3, 3)
     assert correlate(torch.zeros(shape), torch.ones(2, 3, 3)).shape == (*shape[:-2], 2, 3, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("size", [5, 40, 150])
+def test_what_is_planned_is_done(dtype: str, size: int) -> None:
+    """Answers are those of the planned way to the bit, however the call is made."""
+    random = np.random.default_rng(size)
+    image = random.integers(0, 256, (size, size)).astype(dtype)
+    whole = np.dtype(dtype).kind == "u"
+    for k in (1, 3, 5, 7, 15, 31):
+        column, row = random.integers(1, 9, (k, 1)), random.integers(1, 9, (1, k))
+        for kernel in (column * row, random.integers(-9, 9, (k, k))):
+            taps = kernel.astype("int16" if whole else dtype) * (1 if whole else np.dtype(dtype).type(0.37))
+            made = plan(image, taps, padding="same")
+            asked = correlate(image, taps, padding="same", method=made.method)
+            out = np.empty_like(asked)
+            assert correlate(image, taps, padding="same", out=out) is out
+            assert (out == asked).all()
+            assert (correlate(image, taps, padding="same") == asked).all()
+            assert (correlate(image[None], taps[None], padding="same")[0, 0] == asked).all()

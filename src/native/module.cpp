@@ -17,6 +17,7 @@
 
 #include "levels.hpp"
 #include "memory.hpp"
+#include "separable.hpp"
 #include "threads.hpp"
 
 namespace {
@@ -342,19 +343,25 @@ PyObject* spectrum(PyObject*, PyObject* args) {
 // Quick calls: what a small picture costs is looking at the arguments. `quick` does those from end to end where direct
 // sums are surely best, and declines the rest (None), which then take the way that also explains what is wrong.
 
-constexpr long QUICK_WORK = 600000;  // multiplications that no other way is worth looking for
+constexpr long QUICK_WORK = 1500000;  // multiplications that no other way is worth looking for
 constexpr long QUICK_TAPS = 25;      // no other way is better, whatever the picture's size
+constexpr long QUICK_PASSES = 256;   // answers from which it is worth looking whether a kernel has rank 1
 
 template <class T, class To> void read_taps(PyArrayObject* kernel, bool flip, std::vector<To>& taps) {
-    const Size kh = PyArray_DIM(kernel, 0), kw = PyArray_DIM(kernel, 1);
-    const Size sy = PyArray_STRIDE(kernel, 0), sx = PyArray_STRIDE(kernel, 1);
-    taps.resize(std::size_t(kh * kw));
-    for (Size m = 0; m < kh; ++m)
-        for (Size n = 0; n < kw; ++n) {
-            T tap;
-            std::memcpy(&tap, PyArray_BYTES(kernel) + (flip ? kh - 1 - m : m) * sy + (flip ? kw - 1 - n : n) * sx, sizeof(T));
-            taps[std::size_t(m * kw + n)] = static_cast<To>(tap);
-        }
+    const int rank = PyArray_NDIM(kernel);
+    const Size kernels = rank == 3 ? PyArray_DIM(kernel, 0) : 1, apart = rank == 3 ? PyArray_STRIDE(kernel, 0) : 0;
+    const Size kh = PyArray_DIM(kernel, rank - 2), kw = PyArray_DIM(kernel, rank - 1);
+    const Size sy = PyArray_STRIDE(kernel, rank - 2), sx = PyArray_STRIDE(kernel, rank - 1);
+    taps.resize(std::size_t(kernels * kh * kw));
+    To* to = taps.data();
+    for (Size k = 0; k < kernels; ++k)
+        for (Size m = 0; m < kh; ++m)
+            for (Size n = 0; n < kw; ++n) {
+                T tap;
+                const char* from = PyArray_BYTES(kernel) + k * apart;
+                std::memcpy(&tap, from + (flip ? kh - 1 - m : m) * sy + (flip ? kw - 1 - n : n) * sx, sizeof(T));
+                *to++ = static_cast<To>(tap);
+            }
 }
 
 template <class To> bool read_any_taps(PyArrayObject* kernel, Type type, bool flip, std::vector<To>& taps) {
@@ -373,8 +380,9 @@ template <class To> bool read_any_taps(PyArrayObject* kernel, Type type, bool fl
     }
 }
 
-// The smallest signed type that holds every sum of the taps with pixels of a type; see faltung.filters._dtypes.
-bool type_of_sums(const std::vector<std::int64_t>& taps, Type pixel, Type& result) {
+// The smallest signed type that holds every sum of the taps of each kernel with pixels of a type; see
+// faltung.filters._dtypes.
+bool type_of_sums(const std::vector<std::int64_t>& taps, Size kernels, Type pixel, Type& result) {
     __int128 low = 0, high = 1;
     switch (pixel) {
         case Type::boolean: break;
@@ -386,14 +394,18 @@ bool type_of_sums(const std::vector<std::int64_t>& taps, Type pixel, Type& resul
         case Type::int32: low = -2147483648LL, high = 2147483647LL; break;
         default: return false;
     }
-    __int128 positive = 0, negative = 0, least = low, greatest = high;
-    for (std::int64_t tap : taps) {
-        (tap > 0 ? positive : negative) += tap;
-        least = std::min<__int128>(least, tap);
-        greatest = std::max<__int128>(greatest, tap);
+    __int128 least = low, greatest = high;
+    const std::size_t each = taps.size() / std::size_t(kernels);
+    for (std::size_t at = 0; at < taps.size(); at += each) {
+        __int128 positive = 0, negative = 0;
+        for (std::size_t i = at; i < at + each; ++i) {
+            (taps[i] > 0 ? positive : negative) += taps[i];
+            least = std::min<__int128>(least, taps[i]);
+            greatest = std::max<__int128>(greatest, taps[i]);
+        }
+        least = std::min(least, positive * low + negative * high);
+        greatest = std::max(greatest, positive * high + negative * low);
     }
-    least = std::min(least, positive * low + negative * high);
-    greatest = std::max(greatest, positive * high + negative * low);
     const auto within = [&](int bits) { return -(__int128(1) << bits) <= least && greatest < (__int128(1) << bits); };
     result = within(7) ? Type::int8 : within(15) ? Type::int16 : within(31) ? Type::int32 : Type::int64;
     return within(63);
@@ -441,8 +453,38 @@ template <class T> std::vector<char> bytes_of(const std::vector<T>& numbers) {
     return bytes;
 }
 
-template <class To, class From> std::vector<char> rounded(const std::vector<From>& taps) {
-    return bytes_of(std::vector<To>(taps.begin(), taps.end()));
+// The taps as they are summed, or the factors of one kernel where two passes are sooner; `job` is told which.
+template <class To, class From> std::vector<char> prepared(const std::vector<From>& given, Job& job) {
+    const std::vector<To> taps(given.begin(), given.end());
+    if (job.kernels == 1 && double(job.y.answers) * double(job.x.answers) > QUICK_PASSES &&
+        worth_separating(job.y.taps, job.x.taps, !std::is_floating_point<To>::value)) {
+        const std::vector<To> factors = separated(taps.data(), job.y.taps, job.x.taps);
+        if (!factors.empty()) {
+            job.rank = 1;
+            return bytes_of(factors);
+        }
+    }
+    return bytes_of(taps);
+}
+
+// Whether an array given for the answers can take them just so.
+bool takes(PyArrayObject* out, int axes, const npy_intp* shape, Type type, PyArrayObject* image) {
+    Type given;
+    if (PyArray_NDIM(out) != axes || !type_of(out, given) || given != type || !PyArray_ISNOTSWAPPED(out) || !PyArray_ISWRITEABLE(out))
+        return false;
+    for (int axis = 0; axis < axes; ++axis)
+        if (PyArray_DIM(out, axis) != shape[axis]) return false;
+    const char *first[2], *last[2];  // of the memory that each may touch
+    PyArrayObject* both[] = {out, image};
+    for (int i = 0; i < 2; ++i) {
+        first[i] = PyArray_BYTES(both[i]);
+        last[i] = first[i] + PyArray_ITEMSIZE(both[i]);
+        for (int axis = 0; axis < PyArray_NDIM(both[i]); ++axis) {
+            const Size reach = (PyArray_DIM(both[i], axis) - 1) * PyArray_STRIDE(both[i], axis);
+            (reach < 0 ? first[i] : last[i]) += reach;
+        }
+    }
+    return last[0] <= first[1] || last[1] <= first[0];
 }
 
 // How many threads are asked for by the call, the environment or the machine; 0 where that is not a plain number.
@@ -458,16 +500,18 @@ int read_threads(PyObject* object) {
     return processors();
 }
 
-// quick(image, kernel, padding, stride, dilation, boundary, flip, threads)
+// quick(image (..., H, W), kernel (kh, kw) or (N, kh, kw), padding, stride, dilation, boundary, flip, threads, out)
 PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 8) return wrong("quick takes 8 arguments");
+    if (count != 9) return wrong("quick takes 9 arguments");
     if (!PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
+    if (args[8] != Py_None && !PyArray_CheckExact(args[8])) Py_RETURN_NONE;
     PyArrayObject* image = reinterpret_cast<PyArrayObject*>(args[0]);
     PyArrayObject* kernel = reinterpret_cast<PyArrayObject*>(args[1]);
+    const int axes = PyArray_NDIM(image), bank = PyArray_NDIM(kernel) == 3;
     Job job{};
     Type tap;
     Size stride, dilation;
-    if (PyArray_NDIM(image) != 2 || PyArray_NDIM(kernel) != 2 || !PyArray_SIZE(image) || !PyArray_SIZE(kernel) ||
+    if (axes < 2 || axes > 8 || (PyArray_NDIM(kernel) != 2 && !bank) || !PyArray_SIZE(image) || !PyArray_SIZE(kernel) ||
         PyArray_ISBYTESWAPPED(image) || PyArray_ISBYTESWAPPED(kernel) || !type_of(image, job.pixel) || !type_of(kernel, tap) ||
         !read_whole(args[3], 1, stride) || !read_whole(args[4], 1, dilation))
         Py_RETURN_NONE;
@@ -477,22 +521,30 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (boundary == 4) Py_RETURN_NONE;
     job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
     const bool flip = args[6] == Py_True;
-    if (!read_window(job.y, PyArray_DIM(image, 0), PyArray_DIM(kernel, 0), args[2], stride, dilation, flip) ||
-        !read_window(job.x, PyArray_DIM(image, 1), PyArray_DIM(kernel, 1), args[2], stride, dilation, flip))
+    if (!read_window(job.y, PyArray_DIM(image, axes - 2), PyArray_DIM(kernel, bank), args[2], stride, dilation, flip) ||
+        !read_window(job.x, PyArray_DIM(image, axes - 1), PyArray_DIM(kernel, bank + 1), args[2], stride, dilation, flip))
         Py_RETURN_NONE;
-    const bool small = double(job.y.answers) * double(job.x.answers) * double(PyArray_SIZE(kernel)) <= QUICK_WORK;
+    job.kernels = bank ? PyArray_DIM(kernel, 0) : 1;
+    Planes planes;
+    for (int axis = 0; axis < axes - 2; ++axis) {
+        planes.shape.push_back(PyArray_DIM(image, axis));
+        planes.image_steps.push_back(PyArray_STRIDE(image, axis));
+    }
+    const Size size = job.y.taps * job.x.taps, many = planes.count();
+    const bool small = double(many) * double(job.y.answers) * double(job.x.answers) * double(job.kernels * size) <= QUICK_WORK;
     const int threads = small && args[7] == Py_None ? 1 : read_threads(args[7]);
-    if (threads == 0 || (!small && (PyArray_SIZE(kernel) > QUICK_TAPS || problem_of(job.y) || problem_of(job.x))))
-        Py_RETURN_NONE;
+    if (threads == 0 || (!small && (problem_of(job.y) || problem_of(job.x)))) Py_RETURN_NONE;
+    const bool whole = !is_float(job.pixel) && !is_float(tap);
+    if (!small && size > QUICK_TAPS && (bank || !worth_separating(job.y.taps, job.x.taps, whole))) Py_RETURN_NONE;
 
     std::vector<char> taps;
-    if (!is_float(job.pixel) && !is_float(tap)) {
-        std::vector<std::int64_t> whole;
-        if (!read_any_taps(kernel, tap, flip, whole) || !type_of_sums(whole, job.pixel, job.result)) Py_RETURN_NONE;
+    if (whole) {
+        std::vector<std::int64_t> given;
+        if (!read_any_taps(kernel, tap, flip, given) || !type_of_sums(given, job.kernels, job.pixel, job.result)) Py_RETURN_NONE;
         job.summed = job.result == Type::int8 ? Type::int16 : job.result;
-        taps = job.summed == Type::int16   ? rounded<std::int16_t>(whole)
-               : job.summed == Type::int32 ? rounded<std::int32_t>(whole)
-                                           : bytes_of(whole);
+        taps = job.summed == Type::int16   ? prepared<std::int16_t>(given, job)
+               : job.summed == Type::int32 ? prepared<std::int32_t>(given, job)
+                                           : prepared<std::int64_t>(given, job);
     } else {
         if (job.pixel == Type::float16 || tap == Type::float16) Py_RETURN_NONE;
         if (is_float(job.pixel)) job.result = job.pixel;
@@ -504,34 +556,48 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
             if (!read_any_taps(kernel, tap, flip, single)) Py_RETURN_NONE;
             for (float each : single)
                 if (!std::isfinite(each)) Py_RETURN_NONE;
-            taps = bytes_of(single);
+            taps = prepared<float>(single, job);
         } else {
             std::vector<double> numbers;
             if (!read_any_taps(kernel, tap, flip, numbers)) Py_RETURN_NONE;
-            taps = bytes_of(numbers);
+            taps = prepared<double>(numbers, job);
         }
     }
-    npy_intp shape[] = {job.y.answers, job.x.answers};
-    PyObject* made = new_answers(2, shape, PyArray_DescrFromType(number_of(job.result)));
-    if (!made) {  // out of memory, which the other way tells
-        PyErr_Clear();
-        Py_RETURN_NONE;
+    if (!small && size > QUICK_TAPS && !job.rank) Py_RETURN_NONE;
+    npy_intp shape[10];
+    int to = 0;
+    for (Size each : planes.shape) shape[to++] = each;
+    if (bank) shape[to++] = job.kernels;
+    shape[to++] = job.y.answers;
+    shape[to++] = job.x.answers;
+    PyObject* made;
+    if (args[8] != Py_None) {
+        if (!takes(reinterpret_cast<PyArrayObject*>(args[8]), to, shape, job.result, image)) Py_RETURN_NONE;
+        made = args[8];
+        Py_INCREF(made);
+    } else {
+        made = new_answers(to, shape, PyArray_DescrFromType(number_of(job.result)));
+        if (!made) {  // out of memory, which the other way tells
+            PyErr_Clear();
+            Py_RETURN_NONE;
+        }
     }
     PyArrayObject* answer = reinterpret_cast<PyArrayObject*>(made);
-    job.kernels = 1;
+    for (int axis = 0; axis < axes - 2; ++axis) planes.answer_steps.push_back(PyArray_STRIDE(answer, axis));
     job.image = PyArray_BYTES(image);
-    job.image_row = PyArray_STRIDE(image, 0);
-    job.image_column = PyArray_STRIDE(image, 1);
+    job.image_row = PyArray_STRIDE(image, axes - 2);
+    job.image_column = PyArray_STRIDE(image, axes - 1);
     job.answer = PyArray_BYTES(answer);
-    job.answer_row = PyArray_STRIDE(answer, 0);
-    job.answer_column = PyArray_STRIDE(answer, 1);
+    job.answer_kernel = bank ? PyArray_STRIDE(answer, to - 3) : 0;
+    job.answer_row = PyArray_STRIDE(answer, to - 2);
+    job.answer_column = PyArray_STRIDE(answer, to - 1);
     job.taps = taps.data();
     const Level& level = levels()[std::size_t(level_in_use)];
     bool finished = true, out_of_memory = false;
     PyThreadState* released = small ? nullptr : PyEval_SaveThread();
     try {
-        if (small) level.band(job, 0, job.y.answers);
-        else finished = compute(job, {}, threads, level);
+        if (small && many == 1) level.band(job, 0, job.y.answers);
+        else finished = compute(job, planes, threads, level);
     } catch (const std::bad_alloc&) {
         out_of_memory = true;
     }
@@ -539,6 +605,14 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (finished && !out_of_memory) return made;
     Py_DECREF(made);
     return out_of_memory ? PyErr_NoMemory() : nullptr;
+}
+
+// is_sooner_apart(kh, kw, whole)
+PyObject* is_sooner_apart(PyObject*, PyObject* args) {
+    Size kh, kw;
+    int whole;
+    if (!PyArg_ParseTuple(args, "nnp", &kh, &kw, &whole)) return nullptr;
+    return PyBool_FromLong(worth_separating(kh, kw, whole));
 }
 
 PyObject* level(PyObject*, PyObject*) { return PyUnicode_FromString(levels()[std::size_t(level_in_use)].name); }
@@ -568,8 +642,10 @@ PyMethodDef methods[] = {
     {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, threads, tile_y, tile_x, spectra)"},
     {"spectrum", spectrum, METH_VARARGS, "spectrum(taps, dilation_y, dilation_x, tile_y, tile_x)"},
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
-     "quick(image, kernel, padding, stride, dilation, boundary, flip, threads), or None"},
+     "quick(image, kernel, padding, stride, dilation, boundary, flip, threads, out), or None"},
     {"empty", empty, METH_VARARGS, "empty(shape, dtype): a new array for answers, not filled."},
+    {"is_sooner_apart", is_sooner_apart, METH_VARARGS,
+     "is_sooner_apart(kh, kw, whole): whether two passes are sooner than direct sums, of whole numbers or floats."},
     {"levels", level_names, METH_NOARGS, "The levels of vector instructions that this machine can run, the best first."},
     {"level", level, METH_NOARGS, "The level in use."},
     {"use_level", use_level, METH_O, "Choose one of the levels."},
@@ -584,7 +660,8 @@ PyMODINIT_FUNC PyInit__core() {
     import_array();
     PyObject* made = PyModule_Create(&module);
     if (made && (PyModule_AddIntConstant(made, "QUICK_WORK", QUICK_WORK) < 0 ||
-                 PyModule_AddIntConstant(made, "QUICK_TAPS", QUICK_TAPS) < 0))
+                 PyModule_AddIntConstant(made, "QUICK_TAPS", QUICK_TAPS) < 0 ||
+                 PyModule_AddIntConstant(made, "QUICK_PASSES", QUICK_PASSES) < 0))
         Py_CLEAR(made);
     return made;
 }

@@ -52,8 +52,8 @@ template <class P> inline __attribute__((always_inline)) void forget(P& pointer)
 
 // Adds the products of one row of taps to the sums of the answers A .. B-1. EVEN: tap n reads n pixels further on.
 // Floats are summed row by row: the many products of a row are added to one another before they meet the large sum of
-// all, which rounds less.
-template <int A, int B, int W, int V, bool EVEN, class T>
+// all, which rounds less. For the answer FIRST the row is the first one, and there is no sum yet.
+template <int A, int B, int FIRST, int W, int V, bool EVEN, class T>
 inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&sums)[ROWS][V], const T* row,
                                                    const Size* offsets, const T* taps, Size any_width) {
     using Vec = typename Vector<T>::type;
@@ -62,7 +62,6 @@ inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&su
     repeat<A, lines ? B : A>([&](auto r) __attribute__((always_inline)) {
         repeat<0, V>([&](auto v) __attribute__((always_inline)) { line[r][v] = Vec{}; });
     });
-    Vec(&to)[ROWS][V] = lines ? line : sums;
     const Size width = W ? W : any_width;
     forget(row);
     forget(taps);
@@ -74,7 +73,8 @@ inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&su
         });
         repeat<A, B>([&](auto r) __attribute__((always_inline)) {
             const Vec tap = taps[n - r * width] - Vec{};
-            repeat<0, V>([&](auto v) __attribute__((always_inline)) { to[r][v] += tap * pixels[v]; });
+            Vec(&to)[V] = lines && r != FIRST ? line[r] : sums[r];
+            repeat<0, V>([&](auto v) __attribute__((always_inline)) { to[v] += tap * pixels[v]; });
         });
     };
     if constexpr (W > 0) {
@@ -84,7 +84,8 @@ inline __attribute__((always_inline)) void add_row(typename Vector<T>::type (&su
         for (Size n = 0; n < width; ++n) add(n);
     }
     repeat<A, lines ? B : A>([&](auto r) __attribute__((always_inline)) {
-        repeat<0, V>([&](auto v) __attribute__((always_inline)) { sums[r][v] += line[r][v]; });
+        if constexpr (r != FIRST)
+            repeat<0, V>([&](auto v) __attribute__((always_inline)) { sums[r][v] += line[r][v]; });
     });
 }
 
@@ -100,17 +101,17 @@ inline __attribute__((always_inline)) void shared(const Reading<T>& reading, Siz
         if constexpr (H > 0) {
             repeat<0, H + ROWS - 1>([&](auto q) __attribute__((always_inline)) {
                 constexpr int A = q < H ? 0 : q - H + 1, B = q < ROWS ? q + 1 : ROWS;
-                add_row<A, B, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
+                add_row<A, B, q < ROWS ? int(q) : -1, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
             });
         } else {
             repeat<0, ROWS - 1>([&](auto q) __attribute__((always_inline)) {
-                add_row<0, q + 1, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
+                add_row<0, q + 1, q, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
             });
             for (Size q = ROWS - 1; q < height; ++q)
-                add_row<0, ROWS, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
+                add_row<0, ROWS, -1, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
             repeat<1, ROWS>([&](auto a) __attribute__((always_inline)) {
                 const Size q = height + a - 1;
-                add_row<a, ROWS, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
+                add_row<a, ROWS, -1, W, V, EVEN, T>(sums, rows[q] + x, reading.offsets, taps + q * width, width);
             });
         }
     }

@@ -191,8 +191,8 @@ def correlate(
     >>> correlate(X, bank, padding="same", stride=2, boundary="circular").shape
     (2, 3, 3)
     """
-    if out is None and method == "auto":
-        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, False, threads)
+    if method == "auto":
+        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, False, threads, out)
         if answer is not None:
             return answer
     return _engine.apply(
@@ -293,8 +293,8 @@ def convolve(
     >>> correlate(step, C), convolve(step, C)
     (array([[ 9, -9]]), array([[ 9, -9]]))
     """
-    if out is None and method == "auto":
-        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, True, threads)
+    if method == "auto":
+        answer = _native.quick(image, kernel, padding, stride, dilation, boundary, True, threads, out)
         if answer is not None:
             return answer
     return _engine.apply(

@@ -41,8 +41,13 @@ empty = np.empty if core is None else core.empty
 
 
 def surely_direct(work: int, taps: int) -> bool:
-    """Say whether direct sums are best whatever the kernel: little work in all, or few taps."""
+    """Say whether direct sums are best for a kernel of any rank but 1: little work in all, or few taps."""
     return core is not None and (work <= core.QUICK_WORK or taps <= core.QUICK_TAPS)
+
+
+def surely_separable(answers: int, kh: int, kw: int, *, whole: bool) -> bool:
+    """Say whether two passes are best for a kernel of rank 1."""
+    return core is not None and answers > core.QUICK_PASSES and bool(core.is_sooner_apart(kh, kw, whole))
 
 
 PIXELS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")

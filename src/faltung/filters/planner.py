@@ -9,7 +9,7 @@ separable
 fft
     Multiply spectra, tile by tile.
 
-The constants were measured on one machine (AMD EPYC with AVX-512, one thread); only their ratios matter.
+The constants were measured on one machine (AMD EPYC with AVX2, one thread); only their ratios matter.
 """
 
 import os
@@ -144,14 +144,18 @@ def choose(
     per = _COSTS[core][_kind(taps.dtype.name)]
     seconds = {"direct": answers * kernels * max(kh * kw * per.product, per.answer)}
 
-    clear = method == "auto" and _native.surely_direct(answers * kernels * kh * kw, kh * kw) and core == "native"
-    if clear and not thorough:
-        return _chosen("direct", seconds, core, thread_count(threads), (), "", (0, 0), taps, layer, clear=True)
+    sure: str = ""
+    factors: tuple[_decompose.Factors, ...] = ()
+    if method == "auto" and core == "native":
+        sure, factors = _surely(taps, y.answers * x.answers, planes)
+        if sure == "separable":
+            seconds["separable"] = answers * ((kh + kw) * per.pass_ + per.answer)
+    if sure and not thorough:
+        return _chosen(sure, seconds, core, thread_count(threads), factors, "", (0, 0), taps, layer, clear=True)
     most = int(kh * kw / (kh + kw) * per.product / per.pass_) if min(kh, kw) > 1 else 0
     if method == "separable":
         most = min(kh, kw)
-    factors: tuple[_decompose.Factors, ...] = ()
-    if most and (method != "auto" or seconds["direct"] > _WORTH_LOOKING):
+    if not factors and most and (method != "auto" or seconds["direct"] > _WORTH_LOOKING):
         parts = [_decompose.separated(kernel, taps.dtype.name, most) for kernel in taps]
         factors = tuple(part for part in parts if part is not None)
         if len(factors) < kernels:
@@ -165,9 +169,19 @@ def choose(
         tiles = planes * _tiles(y, sides[0]) * _tiles(x, sides[1])
         seconds["fft"] = _FFT_START[core] + (tiles * (kernels + 1) + kernels) * _tile_seconds(sides, core, working) / 2
     return _chosen(
-        "direct" if clear else method, seconds, core, thread_count(threads), factors, working, sides, taps, layer,
-        clear=clear,
+        sure or method, seconds, core, thread_count(threads), factors, working, sides, taps, layer, clear=bool(sure)
     )  # fmt: skip
+
+
+def _surely(taps: NDArray[Any], answers: int, planes: int) -> tuple[str, tuple[_decompose.Factors, ...]]:
+    """Return the way that calls of this kind are done by without weighing others, if they are; see `_native.quick`."""
+    kernels, kh, kw = taps.shape
+    if kernels == 1 and _native.surely_separable(answers, kh, kw, whole=taps.dtype.kind == "i"):
+        parts = _decompose.separated(taps[0], taps.dtype.name, 1)
+        if parts:
+            return "separable", (parts,)
+    direct = _native.surely_direct(answers * planes * kernels * kh * kw, kh * kw)
+    return ("direct" if direct else ""), ()
 
 
 def _chosen(
@@ -200,7 +214,7 @@ def _chosen(
     }[best]
     if method != "auto" and not clear:
         reason = "asked for"
-    elif clear and kh * kw > 25:
+    elif clear and best == "direct" and kh * kw > 25:
         reason = "so little work that looking for another way would cost more"
     return Plan(best, reason, seconds, core, threads, factors if best == "separable" else (), working, sides)
 
@@ -241,11 +255,11 @@ class _Costs:
 
 _COSTS = {
     "native": {
-        "int16": _Costs(0.014e-9, 0.03e-9, 0.25e-9),
-        "int32": _Costs(0.023e-9, 0.037e-9, 0.43e-9),
+        "int16": _Costs(0.015e-9, 0.03e-9, 0.35e-9),
+        "int32": _Costs(0.03e-9, 0.045e-9, 0.6e-9),
         "int64": _Costs(0.12e-9, 0.2e-9, 1e-9),
-        "float32": _Costs(0.021e-9, 0.043e-9, 0.4e-9),
-        "float64": _Costs(0.043e-9, 0.08e-9, 0.75e-9),
+        "float32": _Costs(0.028e-9, 0.04e-9, 0.55e-9),
+        "float64": _Costs(0.058e-9, 0.08e-9, 1.1e-9),
     },
     "numpy": {
         "int16": _Costs(0.4e-9, 0.4e-9, 1e-9),
@@ -255,7 +269,7 @@ _COSTS = {
         "float64": _Costs(1.4e-9, 1.4e-9, 2e-9),
     },
 }
-_FFT = {
+_FFT: dict[str, dict[str, tuple[tuple[float, float], ...]]] = {
     "native": {
         "float32": ((10, 2.6e-9), (12, 2.8e-9), (14, 3.2e-9), (16, 4.8e-9), (18, 15e-9), (20, 20e-9), (24, 25e-9)),
         "float64": ((10, 4.6e-9), (12, 5.4e-9), (14, 7.5e-9), (16, 12.5e-9), (18, 30e-9), (20, 38e-9), (24, 45e-9)),
@@ -277,7 +291,8 @@ _WORTH_LOOKING = 5e-5
 def _tile_seconds(sides: tuple[int, int], core: str, working: str) -> float:
     """Return what a tile takes, there and back."""
     points = sides[0] * sides[1]
-    return points * float(np.interp(np.log2(points), *zip(*_FFT[core][working], strict=True)))
+    sizes, seconds = np.array(_FFT[core][working]).T
+    return points * float(np.interp(np.log2(points), sizes, seconds))
 
 
 def _tiles(axis: _geometry.Axis, side: int) -> int:
