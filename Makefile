@@ -10,7 +10,7 @@ BIN := .venv/bin
 FILTERS := $(wildcard tests/test_filters*.py)
 NATIVE := $(wildcard src/native/*.?pp) src/native/CMakeLists.txt
 WATCHED = LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so) $$(c++ -print-file-name=libstdc++.so)" \
-    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=build/sanitize/tree \
+    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=build/sanitize/tree \
     build/apart/bin/python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -46,7 +46,7 @@ valgrind: build/.apart
 	PYTHONMALLOC=malloc PYTHONPATH=src valgrind --log-file=build/valgrind.log --error-limit=no --num-callers=40 \
 	    build/apart/bin/python tests/valgrind_sample.py
 	grep -q 'ERROR SUMMARY' build/valgrind.log
-	! grep -B 30 -A 10 '_core\.' build/valgrind.log
+	! grep -B 30 -A 10 '_core\.cpython\|faltung::' build/valgrind.log
 
 # An interpreter with the libraries of .venv, to which PYTHONPATH comes before an editable installation.
 build/.apart: .venv/.test
