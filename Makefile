@@ -38,7 +38,7 @@ sanitize: build/.apart
 	cmake --build build/sanitize/made --parallel 2
 	cmake --install build/sanitize/made --prefix build/sanitize/tree
 	$(WATCHED) -c 'import faltung.filters._core as core; assert "/build/sanitize/tree/" in core.__file__, core.__file__'
-	$(WATCHED) -m pytest -n 0 -p no:cacheprovider $(FILTERS)
+	$(WATCHED) -m pytest -n 0 -p no:cacheprovider --capture=sys $(FILTERS)
 
 # What an error is about is decided by its stack: one that goes through the core fails, the interpreter's own do not.
 valgrind: build/.apart

@@ -299,7 +299,7 @@ PyObject* spectrum(PyObject*, PyObject* args) {
     npy_intp shape[] = {job.kernels, 2, job.tile_x, job.tile_y};
     PyObject* made = PyArray_SimpleNew(4, shape, number_of(job.summed));
     if (!made) return nullptr;
-    const Size points = job.tile_y * job.tile_x, together = std::max<Size>(1, (1 << 22) / points);
+    const Size points = job.tile_y * job.tile_x, together = std::max<Size>(1, (1 << 20) / points);
     const Size taps_bytes = job.y.taps * job.x.taps * PyArray_ITEMSIZE(taps), bytes = 2 * points * PyArray_ITEMSIZE(taps);
     char* to = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(made));
     const Level& level = levels()[std::size_t(level_in_use)];
