@@ -3,14 +3,18 @@
 #   make test   the whole test suite
 #   make check  what CI runs: style, types, the sheet, the tests
 #   make sanitize  the tests of filters, the core watched for reads and writes outside its arrays (needs cmake)
+#   make valgrind  some filters, the core watched for numbers that were never written too (needs valgrind)
 
 PYTHON ?= python3
 BIN := .venv/bin
-FILTERS := tests/test_filters.py tests/test_filters_ways.py tests/test_filters_plans.py
+FILTERS := $(wildcard tests/test_filters*.py)
 NATIVE := $(wildcard src/native/*.?pp) src/native/CMakeLists.txt
+WATCHED = LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so) $$(c++ -print-file-name=libstdc++.so)" \
+    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=build/sanitize/tree \
+    build/apart/bin/python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint types check format sanitize clean
+.PHONY: run test lint types check format sanitize valgrind clean
 
 run: .venv/.run
 	$(BIN)/faltung sheet
@@ -26,13 +30,30 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
-sanitize: .venv/.test
-	rm -rf build/sanitize && mkdir -p build/sanitize/tree && cp -r src/faltung build/sanitize/tree
-	cmake -S src/native -B build/sanitize/made -DFALTUNG_SANITIZE=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+# The sanitized core is imported from a tree of its own, by an interpreter that does not know the editable installation.
+sanitize: build/.apart
+	rm -rf build/sanitize/tree && mkdir -p build/sanitize/tree && cp -r src/faltung build/sanitize/tree
+	rm -f build/sanitize/tree/faltung/filters/_core.*
+	cmake -S src/native -B build/sanitize/made -DFALTUNG_SANITIZE=ON -DPython_EXECUTABLE=$(abspath $(BIN))/python
 	cmake --build build/sanitize/made --parallel 2
 	cmake --install build/sanitize/made --prefix build/sanitize/tree
-	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so) $$(c++ -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=build/sanitize/tree $(BIN)/python -m pytest -n 0 $(FILTERS)
+	$(WATCHED) -c 'import faltung.filters._core as core; assert "/build/sanitize/tree/" in core.__file__, core.__file__'
+	$(WATCHED) -m pytest -n 0 -p no:cacheprovider --capture=sys $(FILTERS)
+
+# What an error is about is decided by its stack: one that goes through the core fails, the interpreter's own do not.
+valgrind: build/.apart
+	rm -f build/valgrind.log
+	PYTHONMALLOC=malloc PYTHONPATH=src valgrind --log-file=build/valgrind.log --error-limit=no --num-callers=40 \
+	    build/apart/bin/python tests/valgrind_sample.py
+	grep -q 'ERROR SUMMARY' build/valgrind.log
+	! grep -B 30 -A 10 '_core\.cpython\|faltung::' build/valgrind.log
+
+# An interpreter with the libraries of .venv, to which PYTHONPATH comes before an editable installation.
+build/.apart: .venv/.test
+	$(BIN)/python -m venv --without-pip build/apart
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > $$(build/apart/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/libraries.pth
+	@touch $@
 
 check: lint types run test
 

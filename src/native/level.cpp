@@ -28,12 +28,13 @@ template <class T> bool aligned(const char* at, Size step) {
 }
 
 // The pixels of a row that the answers x0 .. x1-1 read, as contiguous numbers of type T: one run for each phase of
-// the stride. Rows are copied even where the picture's own would do: in a buffer they do not lie a power of two
-// apart, where they would drive one another out of the cache, and the borders need no loops of their own.
+// the stride that a tap falls on. Rows are copied even where the picture's own would do: in a buffer they do not lie a
+// power of two apart, where they would drive one another out of the cache, and the borders need no loops of their own.
 template <class T> class Source {
     const Job& job;
     const Size start, extent;
     const LoadPhase<T> load;
+    const Size phases;
 
 public:
     const Size length;  // from phase to phase
@@ -41,6 +42,7 @@ public:
 
     Source(const Job& job, Size x0, Size x1)
         : job(job), start(job.x.stride * x0 - job.x.before), extent(job.x.extent(x1 - x0)), load(loader<T>(job.pixel)),
+          phases(std::min(job.x.stride, job.x.extent(1))),
           length((extent + job.x.stride - 1) / job.x.stride + Vector<T>::width), offsets(job.x.taps) {
         for (Size n = 0; n < job.x.taps; ++n) {
             const Size at = job.x.dilation * n;
@@ -48,11 +50,11 @@ public:
         }
     }
 
-    Size room() const { return job.x.stride * length; }
+    Size room() const { return phases * length; }
 
     void row(Size place, T* to) const {
         const char* from = job.image + place * job.image_row;
-        for (Size phase = 0; phase < job.x.stride && phase < extent; ++phase)
+        for (Size phase = 0; phase < phases && phase < extent; ++phase)
             load(job, from, start + phase, job.x.stride, (extent - phase + job.x.stride - 1) / job.x.stride,
                  to + phase * length);
     }
@@ -63,10 +65,12 @@ public:
 template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Size last) {
     const Source<T> source_of(job, x0, x1);
     const Size count = x1 - x0, room = count + Vector<T>::width;
-    const Size parts = std::max<Size>(job.rank, 1), span = job.y.extent(ROWS);
+    const Size parts = std::max<Size>(job.rank, 1);
+    // Rows that strides step over take no place.
+    const Size stride = std::min(job.y.stride, job.y.extent(1)), span = stride * (ROWS - 1) + job.y.extent(1);
     const Size made_room = job.rank ? parts * room : source_of.room();
     std::unique_ptr<T[]> ring(new T[span * made_room]), pixels(job.rank ? new T[source_of.room()] : nullptr);
-    std::unique_ptr<T[]> zeros(new T[std::max(job.x.stride * source_of.length, room)]());
+    std::unique_ptr<T[]> zeros(new T[std::max(source_of.room(), room)]());
     std::vector<Size> held(span, -job.y.before - 1);
     std::vector<const T*> listed(parts * span, zeros.get());
     const T* taps_x = static_cast<const T*>(job.taps);
@@ -83,8 +87,8 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
                                count, &part);
         }
     };
-    auto list = [&](Size base, Size at) {
-        const Size position = base + at, slot = (position + job.y.before) % span, place = source(job.y, position);
+    auto list = [&](Size position, Size at) {
+        const Size slot = stride < job.y.stride ? at : (position + job.y.before) % span, place = source(job.y, position);
         T* row = ring.get() + slot * made_room;
         if (place < 0) {
             for (Size c = 0; c < parts; ++c) listed[c * span + at] = zeros.get();
@@ -102,7 +106,7 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
                        aligned<T>(job.answer, job.answer_kernel);
     std::unique_ptr<T[]> sums(plain ? nullptr : new T[ROWS * room]);
     const Size no_offset = 0;
-    Reading<T> reading{listed.data(), source_of.offsets.data(), taps_x, 1, span, job.y.taps, job.x.taps, job.y.stride,
+    Reading<T> reading{listed.data(), source_of.offsets.data(), taps_x, 1, span, job.y.taps, job.x.taps, stride,
                        job.y.dilation, even};
     if (job.rank) {
         reading.offsets = &no_offset;
@@ -117,7 +121,7 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
         rows = last - i >= ROWS ? ROWS : 1;
         for (Size r = 0; r < rows; ++r)
             for (Size m = 0; m < job.y.taps; ++m)
-                list(job.y.stride * i - job.y.before, job.y.stride * r + job.y.dilation * m);
+                list(job.y.stride * (i + r) - job.y.before + job.y.dilation * m, stride * r + job.y.dilation * m);
         const Size next = i + ROWS - job.y.before + job.y.dilation * (job.y.taps - 1);
         if (fetches && next >= 0 && next + ROWS <= job.y.pixels)
             reading.ahead = job.image + next * job.image_row + std::max<Size>(0, x0 - job.x.before) * job.image_column;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <vector>
 
@@ -35,7 +36,7 @@ bool type_of(PyArrayObject* array, Type& type) {
         case 'i': type = size == 1 ? Type::int8 : size == 2 ? Type::int16 : size == 4 ? Type::int32 : Type::int64; return size <= 8;
         case 'f':
             type = size == 2 ? Type::float16 : size == 4 ? Type::float32 : Type::float64;
-#ifndef __FLT16_MAX__
+#ifndef FALTUNG_FLOAT16
             if (size == 2) return false;
 #endif
             return size <= 8;
@@ -148,7 +149,8 @@ struct Planes {
 };
 
 constexpr double PIECE = 2e6;  // multiplications that are worth handing to a thread
-constexpr Size TOGETHER = 4;  // tiles that are handed to a thread together
+constexpr double PATIENCE = 2e9;  // and those after which Ctrl-C is looked at, whatever the seams cost
+constexpr Size TOGETHER = 4;      // tiles that are handed to a thread together
 
 bool compute_tiles(const Job& job, const Planes& planes, int threads, const Level& level, std::atomic<bool>& finite) {
     const Size count = planes.count(), tiles = job.tiles(), groups = (tiles + TOGETHER - 1) / TOGETHER;
@@ -172,7 +174,8 @@ bool compute(const Job& job, const Planes& planes, int threads, const Level& lev
     // Rows at the seams are made twice; pieces of many rows keep that small. They do not depend on the threads.
     const Size least = 4 * job.y.extent(1) / job.y.stride + 4;
     Size rows = std::max<Size>(least, Size(PIECE / std::max(row, 1.0)));
-    rows = std::min(job.y.answers, (rows + 3) / 4 * 4);
+    if (double(rows) * row > PATIENCE) rows = Size(PATIENCE / row);
+    rows = std::min(job.y.answers, std::max<Size>(1, (rows + 3) / 4) * 4);
     const Size bands = rows ? (job.y.answers + rows - 1) / rows : 0;
     const Size together = bands > 1 ? 1 : std::max<Size>(1, Size(PIECE / std::max(plane, 1.0)));
     const Size groups = (count + together - 1) / together;
@@ -191,6 +194,10 @@ bool compute(const Job& job, const Planes& planes, int threads, const Level& lev
 }
 
 int read_axis(PyObject* object, void* to) {
+    if (!PyTuple_Check(object)) {
+        PyErr_SetString(PyExc_TypeError, "an axis is a tuple of six numbers");
+        return 0;
+    }
     Axis& axis = *static_cast<Axis*>(to);
     return PyArg_ParseTuple(object, "nnnnnn", &axis.pixels, &axis.answers, &axis.taps, &axis.stride, &axis.dilation,
                             &axis.before);
@@ -210,18 +217,41 @@ PyObject* wrong(const char* what) {
     return nullptr;
 }
 
+// Calls a function without the GIL; false where it has run out of something, the exception set. Only C++'s own
+// exceptions are caught: a thread that Python ends while the interpreter shuts down unwinds through here too.
+template <class F> bool without_python(F&& body) {
+    const char* problem = nullptr;
+    bool out_of_memory = false;
+    PyThreadState* released = PyEval_SaveThread();
+    try {
+        body();
+    } catch (const std::bad_alloc&) {
+        out_of_memory = true;
+    } catch (const std::exception&) {
+        problem = "the system gives no more";
+    }
+    PyEval_RestoreThread(released);
+    if (out_of_memory) PyErr_NoMemory();
+    else if (problem) PyErr_SetString(PyExc_RuntimeError, problem);
+    return !out_of_memory && !problem;
+}
+
+// As long as the longest padded axis and as the steps of faltung.filters: numbers so small that no product overflows.
+constexpr Size LONGEST = 1 << 26, WIDEST_STEP = 1 << 16;
+
 // What is impossible about an axis, or nullptr.
 const char* problem_of(const Axis& axis) {
     if (axis.pixels < 1 || axis.answers < 0 || axis.taps < 1 || axis.stride < 1 || axis.dilation < 1 || axis.before < 0)
         return "an axis of impossible numbers";
-    const Size limit = Size(1) << 40;
-    if (axis.pixels > limit || axis.answers > limit || axis.taps > limit || axis.stride > limit || axis.dilation > limit ||
-        axis.before > limit || double(axis.extent(axis.answers)) > double(limit) ||
-        double(axis.dilation) * double(axis.taps) > double(limit) || double(axis.stride) * double(axis.answers) > double(limit))
+    if (axis.pixels > LONGEST || axis.answers > LONGEST || axis.taps > LONGEST || axis.before > LONGEST ||
+        axis.stride > WIDEST_STEP || axis.dilation > WIDEST_STEP || axis.extent(axis.answers) > LONGEST ||
+        axis.extent(1) > LONGEST)
         return "an axis too long";
     if (axis.answers == 0) return nullptr;
     const Size after = axis.extent(axis.answers) - axis.before - axis.pixels;
-    const Size most = axis.boundary == Boundary::reflect ? axis.pixels - 1 : axis.boundary == Boundary::circular ? axis.pixels : limit;
+    const Size most = axis.boundary == Boundary::reflect    ? axis.pixels - 1
+                      : axis.boundary == Boundary::circular ? axis.pixels
+                                                            : LONGEST;
     return axis.before > most || after > most ? "more padding than the boundary can give" : nullptr;
 }
 
@@ -295,17 +325,13 @@ PyObject* run(PyObject*, PyObject* args) {
     job.taps = PyArray_DATA(taps);
     if (PyArray_SIZE(answer) == 0 || PyArray_SIZE(image) == 0) Py_RETURN_TRUE;
 
-    bool finished = false, out_of_memory = false;
+    bool finished = false;
     std::atomic<bool> finite{true};
     const Level& level = levels()[std::size_t(level_in_use)];
-    Py_BEGIN_ALLOW_THREADS
-    try {
-        finished = spectral ? compute_tiles(job, planes, threads, level, finite) : compute(job, planes, threads, level);
-    } catch (const std::bad_alloc&) {
-        out_of_memory = true;
-    }
-    Py_END_ALLOW_THREADS
-    if (out_of_memory) return PyErr_NoMemory();
+    if (!without_python([&] {
+            finished = spectral ? compute_tiles(job, planes, threads, level, finite) : compute(job, planes, threads, level);
+        }))
+        return nullptr;
     if (!finished) return nullptr;  // interrupted: the signal's exception is set
     return PyBool_FromLong(finite);
 }
@@ -330,12 +356,25 @@ PyObject* spectrum(PyObject*, PyObject* args) {
     npy_intp shape[] = {job.kernels, 2, job.tile_x, job.tile_y};
     PyObject* made = PyArray_SimpleNew(4, shape, number_of(job.summed));
     if (!made) return nullptr;
-    try {
-        levels()[std::size_t(level_in_use)].spectrum(job, PyArray_DATA(reinterpret_cast<PyArrayObject*>(made)));
-    } catch (const std::bad_alloc&) {
-        Py_DECREF(made);
-        return PyErr_NoMemory();
-    }
+    const Size points = job.tile_y * job.tile_x, together = std::max<Size>(1, (1 << 20) / points);
+    const Size taps_bytes = job.y.taps * job.x.taps * PyArray_ITEMSIZE(taps), bytes = 2 * points * PyArray_ITEMSIZE(taps);
+    char* to = PyArray_BYTES(reinterpret_cast<PyArrayObject*>(made));
+    const Level& level = levels()[std::size_t(level_in_use)];
+    bool finished = false;
+    Interrupt interrupt;
+    if (!without_python([&] {
+            finished = run_pieces(
+                (job.kernels + together - 1) / together, 1,
+                [&](Size piece) {
+                    Job one = job;
+                    one.kernels = std::min(together, job.kernels - piece * together);
+                    one.taps = PyArray_BYTES(taps) + piece * together * taps_bytes;
+                    level.spectrum(one, to + piece * together * bytes);
+                },
+                [&] { return interrupt(); });
+        }) ||
+        !finished)
+        Py_CLEAR(made);
     return made;
 }
 
@@ -420,7 +459,7 @@ bool read_whole(PyObject* object, Size least, Size& value) {
     int overflow;
     const long found = PyLong_AsLongAndOverflow(object, &overflow);
     value = found;
-    return !overflow && found >= least && found < (1 << 20);
+    return !overflow && found >= least && found <= WIDEST_STEP;
 }
 
 // Where the window of one axis stands; false where it does not fit, or a number is needed to say why.
@@ -533,7 +572,7 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     const Size size = job.y.taps * job.x.taps, many = planes.count();
     const bool small = double(many) * double(job.y.answers) * double(job.x.answers) * double(job.kernels * size) <= QUICK_WORK;
     const int threads = small && args[7] == Py_None ? 1 : read_threads(args[7]);
-    if (threads == 0 || (!small && (problem_of(job.y) || problem_of(job.x)))) Py_RETURN_NONE;
+    if (threads == 0 || problem_of(job.y) || problem_of(job.x)) Py_RETURN_NONE;
     const bool whole = !is_float(job.pixel) && !is_float(tap);
     if (!small && size > QUICK_TAPS && (bank || !worth_separating(job.y.taps, job.x.taps, whole))) Py_RETURN_NONE;
 
@@ -593,18 +632,21 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     job.answer_column = PyArray_STRIDE(answer, to - 1);
     job.taps = taps.data();
     const Level& level = levels()[std::size_t(level_in_use)];
-    bool finished = true, out_of_memory = false;
-    PyThreadState* released = small ? nullptr : PyEval_SaveThread();
-    try {
-        if (small && many == 1) level.band(job, 0, job.y.answers);
-        else finished = compute(job, planes, threads, level);
-    } catch (const std::bad_alloc&) {
-        out_of_memory = true;
+    bool finished = true, done = true;
+    if (small && many == 1) {
+        try {
+            level.band(job, 0, job.y.answers);
+        } catch (const std::exception&) {
+            done = false;
+        }
+    } else {
+        done = without_python([&] { finished = compute(job, planes, threads, level); });
     }
-    if (released) PyEval_RestoreThread(released);
-    if (finished && !out_of_memory) return made;
+    if (finished && done) return made;
     Py_DECREF(made);
-    return out_of_memory ? PyErr_NoMemory() : nullptr;
+    if (!finished) return nullptr;  // interrupted
+    PyErr_Clear();  // no memory is left for this, which the other way tells
+    Py_RETURN_NONE;
 }
 
 // is_sooner_apart(kh, kw, whole)
@@ -620,9 +662,9 @@ PyObject* level(PyObject*, PyObject*) { return PyUnicode_FromString(levels()[std
 PyObject* level_names(PyObject*, PyObject*) {
     PyObject* names = PyList_New(0);
     for (const Level& level : levels()) {
-        PyObject* name = PyUnicode_FromString(level.name);
-        PyList_Append(names, name);
-        Py_DECREF(name);
+        PyObject* name = names ? PyUnicode_FromString(level.name) : nullptr;
+        if (!name || PyList_Append(names, name) < 0) Py_CLEAR(names);
+        Py_XDECREF(name);
     }
     return names;
 }
@@ -652,16 +694,42 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-PyModuleDef module = {PyModuleDef_HEAD_INIT, "_core", "The compiled loops of faltung.filters.", -1, methods, nullptr, nullptr, nullptr, nullptr};
+int prepare(PyObject* made) {
+    import_array1(-1);
+    try {
+        levels();
+        prepare_for_fork();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+        return -1;
+    }
+#ifdef FALTUNG_FLOAT16
+    constexpr long half = 1;
+#else
+    constexpr long half = 0;
+#endif
+    return PyModule_AddIntConstant(made, "QUICK_WORK", QUICK_WORK) < 0 ||
+                   PyModule_AddIntConstant(made, "QUICK_TAPS", QUICK_TAPS) < 0 ||
+                   PyModule_AddIntConstant(made, "QUICK_PASSES", QUICK_PASSES) < 0 ||
+                   PyModule_AddIntConstant(made, "FLOAT16", half) < 0
+               ? -1
+               : 0;
+}
+
+// What calls share is the level in use, which is atomic, and the threads, which are behind locks: no GIL is needed.
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(prepare)},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},  // nor does NumPy
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr},
+};
+
+PyModuleDef module = {PyModuleDef_HEAD_INIT, "_core", "The compiled loops of faltung.filters.", 0, methods, slots, nullptr, nullptr, nullptr};
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__core() {
-    import_array();
-    PyObject* made = PyModule_Create(&module);
-    if (made && (PyModule_AddIntConstant(made, "QUICK_WORK", QUICK_WORK) < 0 ||
-                 PyModule_AddIntConstant(made, "QUICK_TAPS", QUICK_TAPS) < 0 ||
-                 PyModule_AddIntConstant(made, "QUICK_PASSES", QUICK_PASSES) < 0))
-        Py_CLEAR(made);
-    return made;
-}
+PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&module); }

@@ -67,8 +67,8 @@ template <class Sum> LoadPhase<Sum> loader(Type pixel) {
         case Type::int32: return load_phase<std::int32_t, Sum>;
         case Type::uint64: return load_phase<std::uint64_t, Sum>;
         case Type::int64: return load_phase<std::int64_t, Sum>;
-#ifdef __FLT16_MAX__
-        case Type::float16: return load_phase<_Float16, Sum>;
+#ifdef FALTUNG_FLOAT16
+        case Type::float16: return load_phase<FALTUNG_FLOAT16, Sum>;
 #endif
         case Type::float32: return load_phase<float, Sum>;
         case Type::float64: return load_phase<double, Sum>;
@@ -90,8 +90,8 @@ template <class Sum> void store(const Sum* from, Size count, char* to, Size step
         case Type::int16: return store_as<Sum, std::int16_t>(from, count, to, step);
         case Type::int32: return store_as<Sum, std::int32_t>(from, count, to, step);
         case Type::int64: return store_as<Sum, std::int64_t>(from, count, to, step);
-#ifdef __FLT16_MAX__
-        case Type::float16: return store_as<Sum, _Float16>(from, count, to, step);
+#ifdef FALTUNG_FLOAT16
+        case Type::float16: return store_as<Sum, FALTUNG_FLOAT16>(from, count, to, step);
 #endif
         case Type::float32: return store_as<Sum, float>(from, count, to, step);
         default: return store_as<Sum, double>(from, count, to, step);

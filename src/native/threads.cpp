@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #ifndef _WIN32
 #include <pthread.h>
@@ -56,6 +57,8 @@ struct Task {
     }
 };
 
+constexpr int MOST = 255;  // threads beside the caller's, which never end
+
 struct Pool {
     std::mutex mutex;
     std::condition_variable wake;
@@ -80,12 +83,15 @@ struct Pool {
     void offer(const std::shared_ptr<Task>& task, int helpers) {
         std::lock_guard<std::mutex> lock(mutex);
         try {
-            for (; workers < helpers; ++workers) std::thread([this] { work(); }).detach();
-        } catch (const std::system_error&) {  // no more threads to be had: the caller does the work
+            for (; workers < std::min(helpers, MOST); ++workers) std::thread([this] { work(); }).detach();
+        } catch (const std::exception&) {  // no more threads to be had
         }
-        for (int i = 0; i < std::min(helpers, workers); ++i) {
-            waiting.push_back(task);
-            wake.notify_one();
+        try {
+            for (int i = 0; i < std::min(helpers, workers); ++i) {
+                waiting.push_back(task);
+                wake.notify_one();
+            }
+        } catch (const std::bad_alloc&) {  // the caller does the work
         }
     }
 
@@ -101,10 +107,6 @@ std::atomic<Pool*> current{nullptr};
 void forget() { current.store(nullptr); }
 
 Pool& pool() {
-#ifndef _WIN32
-    static const int once = pthread_atfork(nullptr, nullptr, forget);
-    (void)once;
-#endif
     Pool* found = current.load();
     if (!found) {
         Pool* made = new Pool;  // never destroyed: its threads sleep until the process ends
@@ -115,6 +117,14 @@ Pool& pool() {
 }
 
 }  // namespace
+
+void prepare_for_fork() {
+#ifndef _WIN32
+    static const int once = pthread_atfork(nullptr, nullptr, forget);
+    (void)once;
+#endif
+    processors();
+}
 
 int processors() {
     static const int found = [] {

@@ -7,6 +7,9 @@
 
 namespace faltung {
 
+// Lets a forked child work with threads of its own; called before there are any.
+void prepare_for_fork();
+
 // How many processors this process may use.
 int processors();
 

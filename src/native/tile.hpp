@@ -117,8 +117,8 @@ inline __attribute__((always_inline)) void shared(const Reading<T>& reading, Siz
     }
 }
 
-// R answers that are strides apart, each with rows of its own.
-template <int R, int V, bool EVEN, class T>
+// R answers that are strides apart, each with rows of its own. LINES: floats are summed row by row, as above.
+template <int R, int V, bool EVEN, bool LINES, class T>
 inline __attribute__((always_inline)) void apart(const Reading<T>& reading, Size x,
                                                  typename Vector<T>::type (&sums)[ROWS][V]) {
     using Vec = typename Vector<T>::type;
@@ -129,6 +129,10 @@ inline __attribute__((always_inline)) void apart(const Reading<T>& reading, Size
             const T* taps = reading.taps + (c * reading.height + m) * reading.width;
             const T* row[R];
             repeat<0, R>([&](auto r) __attribute__((always_inline)) { row[r] = rows[r * step + m * reading.dilation] + x; });
+            Vec line[ROWS][V];
+            repeat<0, LINES ? R : 0>([&](auto r) __attribute__((always_inline)) {
+                repeat<0, V>([&](auto v) __attribute__((always_inline)) { line[r][v] = Vec{}; });
+            });
             for (Size n = 0; n < reading.width; ++n) {
                 const Vec tap = taps[n] - Vec{};
                 const Size offset = EVEN ? n : reading.offsets[n];
@@ -136,14 +140,18 @@ inline __attribute__((always_inline)) void apart(const Reading<T>& reading, Size
                     repeat<0, V>([&](auto v) __attribute__((always_inline)) {
                         Vec pixels;
                         std::memcpy(&pixels, row[r] + offset + v * Vector<T>::width, sizeof(Vec));
-                        sums[r][v] += tap * pixels;
+                        (LINES ? line : sums)[r][v] += tap * pixels;
                     });
                 });
             }
+            repeat<0, LINES ? R : 0>([&](auto r) __attribute__((always_inline)) {
+                repeat<0, V>([&](auto v) __attribute__((always_inline)) { sums[r][v] += line[r][v]; });
+            });
         }
     }
 }
 
+// H: 0 or more for rows that are shared, -1 for rows apart, -2 for rows apart of one row of taps each.
 template <int R, int H, int W, int V, bool EVEN, class T> void tile(const Reading<T>& reading, Size x, T* const* to) {
     using Vec = typename Vector<T>::type;
     Vec sums[ROWS][V];
@@ -151,7 +159,7 @@ template <int R, int H, int W, int V, bool EVEN, class T> void tile(const Readin
         repeat<0, V>([&](auto v) __attribute__((always_inline)) { sums[r][v] = Vec{}; });
     });
     if constexpr (R == ROWS && H >= 0) shared<H, W, V, EVEN, T>(reading, x, sums);
-    else apart<R, V, EVEN, T>(reading, x, sums);
+    else apart<R, V, EVEN, H == -1 && std::is_floating_point<T>::value, T>(reading, x, sums);
     repeat<0, R>([&](auto r) __attribute__((always_inline)) {
         repeat<0, V>([&](auto v) __attribute__((always_inline)) {
             std::memcpy(to[r] + x + v * Vector<T>::width, &sums[r][v], sizeof(Vec));
@@ -178,9 +186,10 @@ template <int R, int H, int W, int V, bool EVEN, class T> void columns(const Rea
 
 template <class T> void rows_of_columns(const Reading<T>& reading, int rows, Size count, T* const* to) {
     constexpr int V = VECTORS<T>;
-    if (rows == 1)
-        return reading.even ? columns<1, -1, 0, 8, true, T>(reading, count, to)
-                            : columns<1, -1, 0, 8, false, T>(reading, count, to);
+    if (rows == 1 && reading.height == 1)
+        return reading.even ? columns<1, -2, 0, 8, true, T>(reading, count, to)
+                            : columns<1, -2, 0, 8, false, T>(reading, count, to);
+    if (rows == 1) return columns<1, -1, 0, 4, false, T>(reading, count, to);
     if (reading.stride != 1 || reading.dilation != 1) return columns<ROWS, -1, 0, 2, false, T>(reading, count, to);
     if (reading.height == 1) return columns<ROWS, 1, 0, V, false, T>(reading, count, to);
     if (reading.height == 2) return columns<ROWS, 2, 0, V, false, T>(reading, count, to);

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "shuffle.hpp"
 #include "tile.hpp"
 
 namespace faltung { namespace FALTUNG_LEVEL {
@@ -174,10 +175,10 @@ template <class T> void transpose(const T* from, Size rows, Size columns, Size f
                     std::memcpy(&b, from + (i + 1) * from_pitch + j, sizeof(Four));
                     std::memcpy(&c, from + (i + 2) * from_pitch + j, sizeof(Four));
                     std::memcpy(&d, from + (i + 3) * from_pitch + j, sizeof(Four));
-                    const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ba = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-                    const Four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-                    const Four turned[] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
-                                           __builtin_shufflevector(ba, dc, 0, 1, 4, 5), __builtin_shufflevector(ba, dc, 2, 3, 6, 7)};
+                    const Four ab = shuffled<0, 4, 1, 5>(a, b), ba = shuffled<2, 6, 3, 7>(a, b);
+                    const Four cd = shuffled<0, 4, 1, 5>(c, d), dc = shuffled<2, 6, 3, 7>(c, d);
+                    const Four turned[] = {shuffled<0, 1, 4, 5>(ab, cd), shuffled<2, 3, 6, 7>(ab, cd),
+                                           shuffled<0, 1, 4, 5>(ba, dc), shuffled<2, 3, 6, 7>(ba, dc)};
                     for (Size r = 0; r < 4; ++r) std::memcpy(to + (j + r) * to_pitch + i, &turned[r], sizeof(Four));
                 }
 }

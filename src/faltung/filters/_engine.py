@@ -30,6 +30,7 @@ def apply(
     """Correlate, or with `flip` convolve; `layer` is the name to be blamed in errors."""
     image, kernel = _arrays.read(image, f"{layer}: the image"), _arrays.read(kernel, f"{layer}: the kernel")
     how = (padding, stride, dilation, boundary, flip, layer)
+    _native.tell()
     # IEEE arithmetic is asked for, NaN and infinity included: NumPy has nothing to warn of.
     with np.errstate(all="ignore"):
         try:
@@ -41,7 +42,7 @@ def apply(
                 return _on_tensors(image, kernel, how, threads)
             return _on_arrays_of_any_kind(image, kernel, how, threads)
         except MemoryError as problem:
-            raise FaltungError(f"{layer}: {problem or 'out of memory'}") from None
+            raise FaltungError(f"{layer}: {str(problem) or 'out of memory'}") from None
 
 
 def plan(image: Any, kernel: Any, how: tuple[Any, ...], method: str, threads: int | None) -> planner.Plan:
@@ -167,6 +168,8 @@ def on_arrays(
 ) -> NDArray[Any]:
     """Apply a filter to an array of real numbers; what follows from the kinds of arguments alone is kept."""
     *_, boundary, _, layer = how
+    if kernel.nbytes > KEPT:  # is it one that fits? its bytes are copied
+        _geometry.axes(image.shape, kernel.shape, *how[:4], flip=how[4], layer=layer)
     choices = (image.shape, image.dtype.name, kernel.tobytes(), kernel.dtype.str, kernel.shape, how, method, threads)
     try:
         settled = _settle(*choices) if kernel.nbytes <= KEPT else _settle.__wrapped__(*choices, image)
@@ -235,7 +238,7 @@ PLANNED = ("int8", "int16", "int32", "int64", "float16", "float32", "float64")
 def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], layer: str) -> NDArray[Any]:
     """Return where the answers go: the array that the user gave if the image is not in it, or a new one."""
     if out is None:
-        return _native.empty(shape, answer)
+        return _made(shape, answer, layer)
     if (
         not isinstance(out, np.ndarray)
         or out.shape != shape
@@ -244,7 +247,14 @@ def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], la
     ):
         got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise FaltungError(f"{layer}: out must be a writeable array of {answer} and shape {shape}, got {got}")
-    return _native.empty(shape, answer) if np.may_share_memory(out, image) else out
+    return _made(shape, answer, layer) if np.may_share_memory(out, image) else out
+
+
+def _made(shape: tuple[int, ...], answer: str, layer: str) -> NDArray[Any]:
+    try:
+        return _native.empty(shape, answer)
+    except ValueError:  # more bytes than an address can say
+        raise FaltungError(f"{layer}: answers of shape {shape} are more than any memory holds") from None
 
 
 def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out: NDArray[Any], method: str) -> None:

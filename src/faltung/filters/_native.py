@@ -1,6 +1,7 @@
 """The compiled core, where the package was built with one: the same sums, in registers and on threads."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -26,6 +27,19 @@ def _found() -> tuple[ModuleType | None, str]:
 
 core, missing = _found()
 """The module of the compiled loops; None where there is none, and why."""
+
+
+told = core is not None or os.environ.get("FALTUNG_CORE") == "numpy"
+"""Whether the user knows that there is no compiled core: it is said once, and not to who has asked for NumPy."""
+
+
+def tell() -> None:
+    """Warn, once in a process, where filters run without the compiled core that should have been there."""
+    global told
+    if not told:
+        told = True
+        # The user's line calls `correlate`, which calls `apply`, which calls this.
+        warnings.warn(f"filters run on NumPy alone: {missing}; see `faltung doctor`", RuntimeWarning, stacklevel=4)
 
 
 def _decline(*_: Any) -> None:
@@ -56,7 +70,7 @@ FLOATS = ("float16", "float32", "float64")
 
 def summed_in(pixels: str, answer: str) -> str | None:
     """Return the dtype that the core sums an answer in; None where it has no way to compute it."""
-    if core is None or pixels not in PIXELS + FLOATS:
+    if core is None or pixels not in PIXELS + FLOATS or ("float16" in (pixels, answer) and not core.FLOAT16):
         return None
     return {
         "int8": "int16",

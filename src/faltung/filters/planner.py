@@ -27,6 +27,8 @@ from faltung.filters import _decompose, _geometry, _native
 METHODS = ("direct", "separable", "fft")
 EXACT = 2.0**-53
 SINGLE = 2.0**-24
+MOST_THREADS = 2**16
+"""More than any machine has; the core takes at most 256."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def thread_count(threads: int | None) -> int:
             raise ValueError
     except (TypeError, ValueError):
         raise FaltungError(f"{said} must be a whole number of at least 1, got {given!r}") from None
-    return number
+    return min(number, MOST_THREADS)
 
 
 @lru_cache(maxsize=1)
