@@ -347,3 +347,25 @@ def test_the_learning_rate(decay):
     middle = {"linear": 1.0, "cosine": 1.0, "constant": 2.0}[decay]
     assert rates[25] == pytest.approx(middle)
     assert Recipe(warm_up=0).learning_rate_at(0, 5) == Recipe().learning_rate
+
+
+def test_export_to_onnx(data, tmp_path, run, monkeypatch):
+    """The ONNX file, run by ONNX Runtime, scores the test pictures as the results say; without it, the package is named."""
+    path, file = tmp_path / "run", tmp_path / "net.onnx"
+    loop.train(data, path, Recipe(net=TINY, epochs=6, batch=16, shift=0, learning_rate=0.05), device="cpu")
+    with monkeypatch.context() as hidden:
+        hidden.setitem(sys.modules, "onnxruntime", None)
+        code, _, error = run("export", path, file)
+    assert (code, error) == (2, "faltung: export to ONNX needs the package onnxruntime: pip install 'faltung[onnx]'\n")
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason="ONNX IS NOT INSTALLED: pip install 'faltung[onnx]'")
+    import onnxruntime
+
+    code, said, error = run("export", path, file)
+    assert (code, error) == (0, "")
+    assert said.startswith(f"wrote {file}; on 32 random pictures its scores differ from PyTorch's by ")
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    scores = session.run(["scores"], {"pictures": data.test_pictures})[0]
+    results = json.loads((path / "results.json").read_text())
+    assert (scores.argmax(1) == data.test_labels).mean() == pytest.approx(results["test_accuracy"])
+    assert {item.name for item in tmp_path.iterdir()} == {"run", "net.onnx"}

@@ -354,6 +354,7 @@ def doctor(as_json: Json = False) -> None:
 
 app.command()(commands.train)
 app.command()(commands.predict)
+app.command()(commands.export)
 
 
 def _network(net: str, size: str | None, weights: Path | None, unknown: str, exact: bool) -> "Network":

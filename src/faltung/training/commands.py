@@ -1,4 +1,4 @@
-"""The command line of training: `faltung train` and `faltung predict`."""
+"""The command line of training: `faltung train`, `faltung predict` and `faltung export`."""
 
 import json
 import os
@@ -116,6 +116,21 @@ def predict(
         print(json.dumps([one.to_dict() for one in found], ensure_ascii=False))
     for one in () if as_json else found:
         _out().print(str(one), markup=False, soft_wrap=True)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a run that is done.", metavar="RUN")],
+    path: Annotated[Path, typer.Argument(help="The ONNX file to write.", metavar="FILE")],
+) -> None:
+    """Write the net of a run as an ONNX file, and compare it with PyTorch."""
+    from faltung.training.exchange import export_onnx
+
+    found = export_onnx(run, path)
+    _out().print(
+        f"wrote {found.path}; on {found.pictures} random pictures its scores differ from PyTorch's by "
+        f"{found.difference:.1g} of the largest",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def _load(name: str, folder: Path | None, fetch: bool, size: int | None, said: Console) -> Any:
