@@ -22,10 +22,10 @@ def save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] | None = 
     """
     from faltung.pictures import atomic
 
-    library = _library(path)
+    writer = library(path)
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
-        temporary.write_bytes(library.save(plain, metadata=None if facts is None else {"facts": json.dumps(facts)}))
+        temporary.write_bytes(writer.save(plain, metadata=None if facts is None else {"facts": json.dumps(facts)}))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,7 +36,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     FaltungError
         If there is no such file, it is damaged or cut off, or it is of another kind.
     """
-    library = _library(path)
+    reader = library(path)
     if not path.is_file():
         raise FaltungError(f"{path}: there is no such file")
     try:
@@ -44,7 +44,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
         with safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-        return library.load_file(path), facts
+        return reader.load_file(path), facts
     except Exception as problem:
         raise FaltungError(f"{path} is damaged, or no safetensors file: {' '.join(str(problem).split())}") from None
 
@@ -63,7 +63,14 @@ def named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
-def _library(path: Path) -> Any:
+def library(path: Path) -> Any:
+    """Return safetensors for PyTorch.
+
+    Raises
+    ------
+    FaltungError
+        If it is not installed; the error names what was to be read or written.
+    """
     try:
         import safetensors.torch
     except ImportError:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,7 @@ def train(
         chosen = recipe_named(recipe).with_settings(given + (settings or []))
 
     from faltung.training import loop
+    from faltung.training.data import SETS
     from faltung.training.folder import RunFolder
     from faltung.training.pictures import write_pictures
     from faltung.training.progress import Bar
@@ -71,11 +73,12 @@ def train(
         data_folder = data_folder or (Path(old.data_folder) if old.data_folder else None)
     assert data is not None
     assert chosen is not None
+    data = str(Path(data).resolve()) if Path(data).is_dir() and data not in SETS else data
+    data_folder = data_folder and data_folder.resolve()  # a run may be gone on with from another folder
     held = _load(data, data_folder, fetch, size, said)
     if first is not None:
         held = held.subset(first)
-    if ":" in chosen.net:
-        said.print(f"running the code of {chosen.net.rpartition(':')[0]}", soft_wrap=True)
+    _tell_whose_code(chosen.net, said)
     said.print(str(held), markup=False, soft_wrap=True)
     try:
         with _asked_to_stop() as stop, Bar(said, chosen.epochs) as bar:
@@ -109,8 +112,10 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Say what the net of a run takes pictures for."""
+    from faltung.training.folder import RunFolder
     from faltung.training.predicting import Predictor
 
+    _tell_whose_code(RunFolder(run).read_settings().recipe.net, _said())
     found = Predictor(run)([str(image) for image in images], top)
     if as_json:
         print(json.dumps([one.to_dict() for one in found], ensure_ascii=False))
@@ -124,13 +129,20 @@ def export(
 ) -> None:
     """Write the net of a run as an ONNX file, and compare it with PyTorch."""
     from faltung.training.exchange import export_onnx
+    from faltung.training.folder import RunFolder
 
+    _tell_whose_code(RunFolder(run).read_settings().recipe.net, _said())
     found = export_onnx(run, path)
     _out().print(
         f"wrote {found.path}; on {found.pictures} random pictures its scores differ from PyTorch's by "
         f"{found.difference:.1g} of the largest",
         markup=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _tell_whose_code(net: str, said: Console) -> None:
+    if ":" in net:
+        said.print(f"running the code of {net.rpartition(':')[0]}", markup=False, soft_wrap=True)
 
 
 def _load(name: str, folder: Path | None, fetch: bool, size: int | None, said: Console) -> Any:
@@ -152,12 +164,13 @@ def _load(name: str, folder: Path | None, fetch: bool, size: int | None, said: C
 @contextmanager
 def _asked_to_stop() -> Iterator[Any]:
     """Turn the first Ctrl-C, or a request to end, into a wish that the loop asks for; a second Ctrl-C is at once."""
-    asked: list[int] = []
+    asked: list[float] = []
 
-    def ask(number: int, _: object) -> None:
-        if asked:
+    def ask(*_: object) -> None:
+        # torchrun hands on to its processes what the terminal has told them already: that is no second wish.
+        if asked and time.monotonic() - asked[0] > 1:
             raise KeyboardInterrupt
-        asked.append(number)
+        asked.append(time.monotonic())
 
     kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -112,6 +112,7 @@ def train(
     with processes(device) as here:
         _new_model(settings)  # what cannot be trained is refused before a folder is made
         _check_batch(recipe, len(chosen), here)
+        checkpoint.library(Path(out))
         folder = RunFolder(out)
         if here.first:
             folder.begin(settings)
@@ -138,6 +139,9 @@ def resume(
     if folder.results.exists():
         raise FaltungError(f"{folder.path} is done: {settings.recipe.epochs} epochs, results in {folder.results}")
     with processes(device) as here:
+        _check_batch(
+            settings.recipe, len(split(len(data.pictures), settings.recipe.validation, settings.seed)[0]), here
+        )
         if here.first:
             folder.sweep()
         return _run(data, folder, settings, here, watch, stop)
@@ -250,8 +254,9 @@ def _half(recipe: Recipe, device: torch.device) -> bool:
 
 def _count(running: Running, here: Processes, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
     """Add a step to the sums of the epoch: over all processes, for all look at the same numbers."""
+    exact = torch.float32 if here.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
     here_right = (scores.detach().argmax(1) == labels).sum()
-    both = here.total(torch.stack([loss.detach().double() * len(labels), here_right.double()]))
+    both = here.total(torch.stack([loss.detach().to(exact) * len(labels), here_right.to(exact)]))
     running.loss, running.right = running.loss.to(both.device) + both[0], running.right.to(both.device) + both[1]
 
 

@@ -13,6 +13,9 @@ from faltung.training.data import DataSet
 from faltung.training.folder import RunFolder
 from faltung.training.predicting import Predictor
 
+MOST = 160
+"""Kernels that are drawn; the words are written of all of them."""
+
 
 def first_filters(model: nn.Module) -> tuple[str, NDArray[np.float64]] | None:
     """Return the name and the kernels, F x C x H x W, of the first convolution over two axes, if there is one."""
@@ -78,8 +81,11 @@ def write_pictures(folder: RunFolder, data: DataSet) -> list[Path]:
             f"{n // kernels.shape[1]}.{n % kernels.shape[1]}" if kernels.shape[1] > 1 else str(n)
             for n in range(len(flat))
         ]
-        title = f"the filters of {name}"
-        drawn = _save(lambda: draw.wall(flat, names, columns=8, signed=True, title=title), folder.path / "filters.png")
+        title = f"the filters of {name}" if len(flat) <= MOST else f"the first {MOST} of {len(flat)} kernels of {name}"
+        drawn = _save(
+            lambda: draw.wall(flat[:MOST], names[:MOST], columns=8, signed=True, title=title),
+            folder.path / "filters.png",
+        )
         written += [path, drawn]
     return written
 
