@@ -395,3 +395,18 @@ def test_export_to_onnx(data, tmp_path, run, monkeypatch):
     results = json.loads((path / "results.json").read_text())
     assert (scores.argmax(1) == data.test_labels).mean() == pytest.approx(results["test_accuracy"])
     assert {item.name for item in tmp_path.iterdir()} == {"run", "net.onnx"}
+
+
+def test_every_step_has_its_own_moves(data, tmp_path, monkeypatch):
+    """No epoch repeats the shifts of another: each step of the run draws those of its own number."""
+    drawn, draw = [], Moves.draw
+
+    def spied(count, recipe, size, seed, step):
+        drawn.append(step)
+        return draw(count, recipe, size, seed, step)
+
+    monkeypatch.setattr(loop.Moves, "draw", spied)
+    loop.train(data, tmp_path / "run", QUICK, device="cpu")
+    assert drawn == list(range(24))
+    one, other = (draw(32, QUICK, (28, 28), 0, step) for step in (0, 8))
+    assert not torch.equal(one.down, other.down)
