@@ -7,6 +7,7 @@ import pickle
 import struct
 import tarfile
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +21,7 @@ from faltung.training.data import SETS, load, read_idx
 from faltung.training.data.cifar import read_records
 from faltung.training.data.download import download
 from faltung.training.data.idx import read_bytes
+from faltung.training.data.sets import Official
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
@@ -326,6 +328,28 @@ def test_another_file_is_thrown_away(tmp_path, server):
     with pytest.raises(FaltungError, match="the server answers 404 Not Found"):
         download(f"{address}/other", path, 600_000, SUM)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_is_fetched_once(tmp_path, monkeypatch):
+    """--download brings the files that are missing, of a set that is there in part too; then they are found."""
+    write_set(tmp_path / "far")
+    files = tuple(
+        Official(
+            path.name, path.as_uri(), path.stat().st_size, f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        )
+        for path in sorted((tmp_path / "far").iterdir())
+    )
+    monkeypatch.setitem(SETS, "mnist", replace(SETS["mnist"], files=files))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("FALTUNG_DATA", raising=False)
+    told = []
+    data = load("mnist", fetch=True, progress=lambda *now: told.append(now[0]))
+    assert data.fingerprint == load("mnist", data=tmp_path / "far").fingerprint == load("mnist").fingerprint
+    assert sorted(set(told)) == [file.name for file in files]
+    (tmp_path / "cache" / "faltung" / "mnist" / files[2].name).unlink()
+    told.clear()
+    assert load("mnist", fetch=True, progress=lambda *now: told.append(now[0])).fingerprint == data.fingerprint
+    assert set(told) == {files[2].name}
 
 
 def test_official_sums_are_whole():

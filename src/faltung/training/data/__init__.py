@@ -120,13 +120,13 @@ def load(
         raise FaltungError(f"{name} has its size; --size {size} is for folders of pictures")
     found = SETS[name]
     home = _home(name, found, None if data is None else Path(data))
-    if isinstance(home, str):
-        if not fetch:
-            total = sum(file.size for file in found.files) / 1e6
-            raise FaltungError(f"{home}; --download fetches the official files ({total:.1f} MB)")
-        folder = Path(data) if data is not None else cache() / name
+    folder = Path(data) if data is not None else cache() / name
+    if isinstance(home, str) and not fetch:
+        total = sum(file.size for file in found.files) / 1e6
+        raise FaltungError(f"{home}; --download fetches the official files ({total:.1f} MB)")
+    if isinstance(home, str) or (fetch and home == folder):  # nothing is there, or a part of it
         for file in found.files:
-            if not (folder / file.name).exists():
+            if not (folder / file.name).exists() and not (folder / file.name.removesuffix(".gz")).exists():
                 download(file.address, folder / file.name, file.size, file.sum, progress)
         fetched = found.holds(folder)
         assert fetched is not None
