@@ -195,7 +195,7 @@ def test_two_processes_equal_one(folder, data, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d",
          "--rdzv-endpoint=localhost:0", "-m", "faltung", "train", "mnist", "--data", folder, "--device", "cpu",
-         "--out", tmp_path / "two", *map(str, settings)],
+         "--no-pictures", "--out", tmp_path / "two", *map(str, settings)],
         capture_output=True, text=True, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -410,3 +410,23 @@ def test_every_step_has_its_own_moves(data, tmp_path, monkeypatch):
     assert drawn == list(range(24))
     one, other = (draw(32, QUICK, (28, 28), 0, step) for step in (0, 8))
     assert not torch.equal(one.down, other.down)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["train"], "train needs a data set and --out FOLDER, or --resume FOLDER"),
+        (["train", "mnist"], "train needs a data set and --out FOLDER, or --resume FOLDER"),
+        (["train", "--resume", "a", "--epochs", "3"], "--resume a goes on with a run as it was begun; besides, it takes --data, --device, --pictures and --json alone"),
+        (["train", "--resume", "a"], "a holds no run: there is no settings.json"),
+        (["train", "mnist", "--out", "a", "--recipe", "defualt"], "unknown recipe 'defualt'; did you mean default?"),
+        (["train", "nothing/here", "--out", "a"], "nothing/here: there is no such folder of pictures by class"),
+        (["predict", "a", "b.png"], "a holds no run: there is no settings.json"),
+        (["export", "a", "b.onnx"], "a holds no run: there is no settings.json"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(run, tmp_path, monkeypatch, arguments, error):
+    """A mistake is one line on standard error with exit code 2, and leaves no file behind."""
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == (2, "", f"faltung: {error}\n")
+    assert list(tmp_path.iterdir()) == []

@@ -40,13 +40,15 @@ def train(
     first: Annotated[int | None, typer.Option(help="Train on so many pictures alone: a quick look.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; else a GPU where there is one.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
+    pictures: Annotated[bool, typer.Option(help="Draw curves, confusion, mistakes and filters at the end.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Train a net on labelled pictures; go on with a run that was broken off."""
     begins = (data, out, net, epochs, settings, first, size)
     if resume is not None and any(given is not None for given in begins):
         raise FaltungError(
-            f"--resume {resume} goes on with a run as it was begun; it takes --data, --device and --json alone"
+            f"--resume {resume} goes on with a run as it was begun; besides, it takes --data, --device, --pictures "
+            "and --json alone"
         )
     if resume is None and (data is None or out is None):
         raise FaltungError("train needs a data set and --out FOLDER, or --resume FOLDER")
@@ -94,8 +96,9 @@ def train(
         raise typer.Exit(INTERRUPTED) from None
     if int(os.environ.get("RANK", "0")):
         return
-    with said.status("drawing"):
-        write_pictures(folder, held)
+    if pictures:
+        with said.status("drawing"):
+            write_pictures(folder, held)
     if as_json:
         print(json.dumps(results))
     else:
@@ -151,14 +154,20 @@ def _load(name: str, folder: Path | None, fetch: bool, size: int | None, said: C
     from faltung.training.data import load
 
     tasks: dict[str, TaskID] = {}
-    with Progress(*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=said) as progress:
+    progress = Progress(*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=said)
 
-        def told(file: str, here: int, whole: int) -> None:
-            if file not in tasks:
-                tasks[file] = progress.add_task(file, total=whole)
-            progress.update(tasks[file], completed=here)
+    def told(file: str, here: int, whole: int) -> None:
+        if not tasks:
+            progress.start()
+        if file not in tasks:
+            tasks[file] = progress.add_task(file, total=whole)
+        progress.update(tasks[file], completed=here)
 
+    try:
         return load(name, data=folder, fetch=fetch, size=size, progress=told)
+    finally:
+        if tasks:
+            progress.stop()
 
 
 @contextmanager

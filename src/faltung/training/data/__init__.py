@@ -110,10 +110,12 @@ def load(
     faltung.errors.FaltungError: fashion-mnist is not in /nowhere; --download fetches the official files (30.9 MB)
     """
     if name not in SETS:
-        if data is not None or not Path(name).is_dir():
+        if not Path(name).is_dir():
             if "/" in name or Path(name).exists():
-                raise FaltungError(f"{name}: a folder of pictures by class is named alone, and must be a folder")
+                raise FaltungError(f"{name}: there is no such folder of pictures by class")
             raise UnknownName("data set", name, SETS)
+        if data is not None:
+            raise FaltungError(f"--data {data} is for data sets that have a name, and {name} is a folder of pictures")
         training, test, classes = read_folder(Path(name), size)
         return DataSet(Path(name).resolve().name, str(Path(name)), classes, *training, *test)
     if size is not None:
