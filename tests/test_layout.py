@@ -27,6 +27,7 @@ FLOORS = [
     ["filters", "inputs"],
     ["explanation", "gradient"],
     ["draw"],
+    ["training"],
     ["sheet"],
     ["cli"],
     ["__main__"],
@@ -94,7 +95,7 @@ def test_a_receptive_field_needs_no_heavy_library():
     assert loaded_after(statement) - sys.stdlib_module_names == {"faltung"}
 
 
-@pytest.mark.parametrize("light", ["filters", "kernels", "explanation", "gradient", "cli"])
+@pytest.mark.parametrize("light", ["filters", "kernels", "explanation", "gradient", "cli", "training"])
 def test_torch_and_matplotlib_come_late(light):
     """Modules that need not draw or train load neither torch nor matplotlib nor scikit-image."""
     assert not loaded_after(f"import faltung.{light}") & {"torch", "matplotlib", "skimage", "numba", "sympy"}

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faltung import draw, gradient, kernels
+    from faltung import draw, gradient, kernels, training
     from faltung.chain import parse
     from faltung.effective import effective_receptive_field
     from faltung.equivariance import Equivariance, check
@@ -43,7 +43,7 @@ _HOMES = {
     "parse": "faltung.chain",
     "register_rule": "faltung.rules.table",
 }
-_MODULES = ("draw", "gradient", "kernels")
+_MODULES = ("draw", "gradient", "kernels", "training")
 
 __version__ = "0.1.0"
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "kernels",
     "parse",
     "register_rule",
+    "training",
 ]
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from faltung import inputs
 from faltung.errors import FaltungError
+from faltung.training import commands
 from faltung.words import count
 
 if TYPE_CHECKING:
@@ -349,6 +350,11 @@ def doctor(as_json: Json = False) -> None:
         _print_json(report.to_dict())
     else:
         _out().print(str(report), markup=False, soft_wrap=True)
+
+
+app.command()(commands.train)
+app.command()(commands.predict)
+app.command()(commands.export)
 
 
 def _network(net: str, size: str | None, weights: Path | None, unknown: str, exact: bool) -> "Network":

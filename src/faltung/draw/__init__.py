@@ -9,6 +9,7 @@ from faltung.draw._shared import PIXEL_COLOUR, SIGNED, UNIT_COLOUR
 from faltung.draw.arrays import answer, explanation, frequency_response, grid, kernel, picture
 from faltung.draw.fields import effective, field, outline
 from faltung.draw.layers import growth
+from faltung.draw.learning import confusion, curves, wall
 from faltung.draw.motion import equivariance, error_map, lattice, shift_error
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "SIGNED",
     "UNIT_COLOUR",
     "answer",
+    "confusion",
+    "curves",
     "effective",
     "equivariance",
     "error_map",
@@ -29,4 +32,5 @@ __all__ = [
     "outline",
     "picture",
     "shift_error",
+    "wall",
 ]

@@ -1,0 +1,120 @@
+"""Nets and what stands around them: each is taken by table, sees and check; whitening whitens, Muon makes orthogonal."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import faltung
+from faltung import cli
+from faltung.errors import FaltungError
+from faltung.training.nets import NETS, LeNet5, classifier
+from faltung.training.optimisers import orthogonal
+from faltung.training.recipe import Recipe
+from faltung.training.running import Average, build
+from faltung.training.whitening import Whitening
+
+CLASSES = {name: made.__name__ for name, made in NETS.items()}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_questions_are_answered_of_every_net(monkeypatch, capsys, name):
+    """table, sees and check take each net by its name, with nothing unknown."""
+    net = f"faltung.training.nets:{CLASSES[name]}"
+    unit, layer = ("y=9,x=9", []) if name == "u-net" else ("c=0", [])
+    for question in (
+        ["table"],
+        ["sees", "--unit", unit, "--pixel", "y=0,x=27", *layer],
+        ["check", "--no-measure"],
+    ):
+        command = ["faltung", question[0], net, "--input", "1x1x28x28", *question[1:]]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        assert left.value.code in (0, None), said.err
+        assert "unknown" not in said.out
+        assert "not proved" not in said.out
+        if question[0] == "sees":
+            assert said.out.startswith("Yes")
+
+
+def test_the_u_net_moves_with_its_picture():
+    """Two poolings by 2 and back up: shifts by 4 pixels move the answer by 4, and no smaller ones do."""
+    report = faltung.check(NETS["u-net"]().eval(), torch.zeros(1, 1, 64, 64), measure=False)
+    assert "shift the input by 4, the output moves by 4" in report.output().movement("y").sentence()
+
+
+def test_published_sizes():
+    """LeNet-5 on 32x32 has the maps of the paper: 6@28, 16@10, 120@1; its parameters follow from them."""
+    net = LeNet5()
+    x, shapes = torch.zeros(1, 1, 28, 28), []
+    for layer in net.features:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    assert [shapes[0], shapes[2], shapes[3], shapes[5], shapes[6]] == [
+        (6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120, 1, 1),
+    ]  # fmt: skip
+    sizes = 6 * (25 + 1) + 16 * (6 * 25 + 1) + 120 * (16 * 25 + 1) + 84 * (120 + 1) + 10 * (84 + 1)
+    assert sum(weight.numel() for weight in net.parameters()) == sizes
+
+
+@pytest.mark.parametrize("name", [name for name in NETS if name != "u-net"])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+@pytest.mark.parametrize("whitening", [False, True])
+def test_classifiers(name, shape, whitening):
+    """Every classifier takes MNIST's and CIFAR's sizes, behind a whitening layer too, and learns all its weights."""
+    model = build(Recipe(net=name, whitening=whitening), shape, 7).train()
+    model(torch.randn(2, *shape)).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_refusals():
+    """Sizes that a net does not take are told."""
+    with pytest.raises(FaltungError, match="LeNet-5 needs pictures of 14x14 or more, not 13x13"):
+        classifier("lenet", 1, 10, 13)
+    with pytest.raises(FaltungError, match="lenet is for square pictures, not 28x30"):
+        build(Recipe(net="lenet"), (1, 28, 30), 10)
+    with pytest.raises(FaltungError, match="vgg does not take pictures of 1x2x2: "):
+        build(Recipe(net="vgg"), (1, 2, 2), 10)
+
+
+def test_whitening_whitens():
+    """Over the patches that it was made from, answers are uncorrelated with variance 1; the other half is the negated."""
+    numbers = torch.Generator().manual_seed(0)
+    pictures = torch.randn(40, 2, 12, 12, generator=numbers).cumsum(3)
+    pictures = (pictures - pictures.mean()) / pictures.std()
+    layer = Whitening(2)
+    layer.fit(pictures, least=0.0)
+    found = layer(pictures).double()
+    assert torch.equal(found[:, :8], -found[:, 8:])
+    covariance = np.cov(found[:, :8].transpose(0, 1).flatten(1).numpy())
+    assert np.allclose(covariance, np.eye(8), atol=1e-3)
+    assert layer.answers == 16
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (9, 9)])
+def test_muon_makes_orthogonal(shape):
+    """The singular vectors stay, and the singular values come near 1, as SVD has them."""
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    found = left.mT @ orthogonal(matrix) @ right.mT
+    assert values.max() / values.min() > 1.5
+    assert found.diag().min() > 0.6
+    assert found.diag().max() < 1.3
+    assert (found - found.diag().diag()).abs().max() < 1e-4
+
+
+def test_the_average_is_exponential():
+    """After many steps the average is (1 - d) sum of d^k times the weights of k steps ago, but for how it began."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = Average(model, decay=0.5)
+    seen = []
+    for step in range(1, 40):
+        with torch.no_grad():
+            model.weight.fill_(float(step % 7))
+        average.take(model, step)
+        seen.append(step % 7)
+    expected = sum(0.5 * 0.5**back * value for back, value in enumerate(reversed(seen)))
+    assert float(average.tensors["weight"]) == pytest.approx(expected, abs=1e-6)
