@@ -1,28 +1,45 @@
 """Applying filters, beside every other library that does it.
 
-    python -m benchmarks.filters [--threads 1] [--only 512] [--plot out.png]
+    python -m benchmarks.filters [--threads 1] [--only 512] [--quick] [--json out.json] [--plot out.png]
 
-Every cell is computed by all peers that are installed, in turn, in one process, on one picture; medians of the
-time of the processor and of the wall. Each is given the form it likes best: torch its own padding and F.pad with a
-valid convolution, both memory layouts; cv2 also sepFilter2D where the kernel is separable (its sign and order fixed
-beforehand). An answer that is wrong by more than rounding disqualifies, and is counted. Losing cells come first.
+Every cell is computed by all peers that are installed, in turn, in one process, on one picture, in an order that
+turns from round to round; medians of the time of the wall and of the processor. Each is given the form it likes best,
+its arguments prepared beforehand: torch its own padding, F.pad with a valid convolution, both memory layouts; cv2 and
+ndimage also two passes where the kernel is separable. The first call of each is compared with ours, and ours with sums
+in Python at some places: a peer whose answer is wrong by more than rounding is named and does not count. skimage has
+no filter with a kernel of one's own; it calls ndimage. Losing cells come first. With --json a run goes on where an
+earlier one stopped.
 """
 
 import os
 import sys
 
-_THREADS = sys.argv[sys.argv.index("--threads") + 1] if "--threads" in sys.argv else "1"
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, _THREADS)
 
+def _threads() -> str:
+    for at, word in enumerate(sys.argv):
+        if word.startswith("--threads"):
+            return word.partition("=")[2] or sys.argv[at + 1]
+    return "1"
+
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = _threads()
+os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if _threads() != '1' else 'false'}"
+
+import json
 import math
+import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+import scipy.fft
 import scipy.ndimage
 import scipy.signal
 import torch
@@ -31,190 +48,396 @@ from rich.console import Console
 from rich.table import Table
 
 import faltung
+from faltung.filters import _native, doctor
 
 try:
     import cv2
 except ImportError:
     cv2 = None
+try:
+    import jax
+except ImportError:
+    jax = None
+
+HOPELESS = 30.0
+"""A peer whose first call takes so many times the fastest is not timed again; its figure is that call."""
+PATIENCE = 4.0
+"""Seconds that a call of scipy.signal may be expected to take; it is left out above."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture (batch, height, width), one kernel or bank, one padding."""
+    """One picture (..., height, width), one kernel or bank, one padding; made when it is measured."""
 
     name: str
-    image: np.ndarray
-    kernel: np.ndarray
+    shape: tuple[int, ...]
+    dtype: str
+    kernel: str | tuple[int, ...]
     padding: str = "same"
+    quick: bool = False
 
-
-def gaussian(size: int) -> np.ndarray:
-    """Return a normalised Gaussian of a size."""
-    line = np.exp(-0.5 * (np.linspace(-2.5, 2.5, size)) ** 2)
-    return np.outer(line, line) / line.sum() ** 2
+    def make(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the picture and the kernel."""
+        random = np.random.default_rng(sum(map(ord, self.name)))
+        if self.dtype == "uint8":
+            image: np.ndarray = random.integers(0, 256, self.shape, dtype=np.uint8)
+        else:
+            image = random.random(self.shape, dtype=self.dtype)
+        floats = np.float64 if self.dtype == "float64" else np.float32
+        if self.kernel == "Sobel":
+            kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+        elif isinstance(self.kernel, str):
+            line = np.exp(-0.5 * np.linspace(-2.5, 2.5, int(self.kernel.split()[1])) ** 2)
+            kernel = np.outer(line, line) / line.sum() ** 2
+        elif self.dtype == "uint8":
+            kernel = random.integers(-4, 5, self.kernel)
+        else:
+            kernel = random.random(self.kernel) - 0.3
+        return image, kernel.astype(np.int16 if self.dtype == "uint8" else floats)
 
 
 def cells() -> Iterator[Cell]:
     """Yield the grid."""
-    random = np.random.default_rng(0)
-
-    def picture(*shape: int, dtype: str) -> np.ndarray:
-        if dtype == "uint8":
-            return random.integers(0, 256, shape, dtype=np.uint8)
-        return random.random(shape).astype(dtype)
-
-    def kernel(*shape: int, dtype: str) -> np.ndarray:
-        if dtype == "uint8":
-            return random.integers(-4, 5, shape).astype(np.int16)
-        return (random.random(shape) - 0.3).astype(dtype)
-
+    small = {3, 5, 11, 31}
     for size in (5, 64, 512, 2048):
         for dtype in ("float32", "float64", "uint8"):
             for k in (3, 5, 7, 11, 15, 31, 101):
-                if k > size or (size == 2048 and k == 101 and dtype != "float32"):
-                    continue
-                yield Cell(f"{size}² {k}x{k} {dtype}", picture(size, size, dtype=dtype), kernel(k, k, dtype=dtype))
-    sobel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+                if k < size or size == 5 == k + 2:
+                    quick = k in small and (dtype == "float32" or (size == 512 and k != 11))
+                    yield Cell(f"{size}² {k}x{k} {dtype}", (size, size), dtype, (k, k), quick=quick)
     for size in (64, 512, 2048):
-        yield Cell(f"{size}² Sobel float32", picture(size, size, dtype="float32"), sobel.astype("float32"))
-        yield Cell(f"{size}² Sobel uint8", picture(size, size, dtype="uint8"), sobel.astype("int16"))
-        for k in (11, 31, 101):
-            if k < size:
-                yield Cell(
-                    f"{size}² Gaussian {k} float32", picture(size, size, dtype="float32"), gaussian(k).astype("float32")
-                )
+        for dtype in ("float32", "uint8"):
+            yield Cell(f"{size}² Sobel {dtype}", (size, size), dtype, "Sobel", quick=size != 64)
+        for dtype in ("float32", "float64"):
+            for k in (11, 31, 101):
+                if k < size:
+                    yield Cell(
+                        f"{size}² Gaussian {k} {dtype}", (size, size), dtype, f"Gaussian {k}",
+                        quick=size == 512 and dtype == "float32",
+                    )  # fmt: skip
+    for k in (3, 5, 15):
+        yield Cell(f"512² {k}x{k} float32 valid", (512, 512), "float32", (k, k), "valid", quick=k == 5)
     for n, k in ((3, 5), (16, 5), (64, 7)):
-        yield Cell(
-            f"512² bank of {n} {k}x{k} float32", picture(512, 512, dtype="float32"), kernel(n, k, k, dtype="float32")
-        )
-    yield Cell("1000 x 28² 5x5 float32", picture(1000, 28, 28, dtype="float32"), kernel(5, 5, dtype="float32"))
-    yield Cell("3 x 1024² 5x5 float32", picture(3, 1024, 1024, dtype="float32"), kernel(5, 5, dtype="float32"))
-    yield Cell("512² 5x5 float32 valid", picture(512, 512, dtype="float32"), kernel(5, 5, dtype="float32"), "valid")
-    yield Cell("8192² 3x3 float32", picture(8192, 8192, dtype="float32"), kernel(3, 3, dtype="float32"))
+        yield Cell(f"512² bank of {n} {k}x{k} float32", (512, 512), "float32", (n, k, k), quick=True)
+    for dtype in ("float32", "uint8"):
+        yield Cell(f"1000 x 28² 5x5 {dtype}", (1000, 28, 28), dtype, (5, 5), quick=dtype == "float32")
+    yield Cell("3 x 1024² 5x5 float32", (3, 1024, 1024), "float32", (5, 5), quick=True)
+    yield Cell("8192² 3x3 float32", (8192, 8192), "float32", (3, 3))
+    yield Cell("8192² 3x3 uint8", (8192, 8192), "uint8", (3, 3))
+    yield Cell("8192² 15x15 float32", (8192, 8192), "float32", (15, 15))
 
 
-def peers(cell: Cell) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield each library's way to compute a cell, arguments prepared beforehand."""
-    image, kernel, padding = cell.image, cell.kernel, cell.padding
-    yield "faltung", lambda: faltung.correlate(image, kernel, padding=padding, threads=int(_THREADS))
+def factors(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the column and the row that a kernel of rank 1 is the product of."""
+    if kernel.ndim != 2 or np.linalg.matrix_rank(kernel.astype(float), tol=1e-5 * abs(kernel).max()) != 1:
+        return None
+    y, x = np.unravel_index(np.argmax(abs(kernel)), kernel.shape)
+    row = kernel[y] / (np.gcd.reduce(kernel[y]) if kernel.dtype.kind == "i" else 1)
+    return (kernel[:, x] / row[x]).astype(kernel.dtype), row.astype(kernel.dtype)
+
+
+Way = tuple[Callable[[], Any], Callable[[Any], np.ndarray]]
+"""A call, and what makes an array like ours of its answer."""
+
+
+def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple[str, Way]]:
+    """Yield each library's way to compute a cell."""
+    whole = image.dtype == np.uint8
+    planes, bank = image.reshape(-1, *image.shape[-2:]), kernel.reshape(-1, *kernel.shape[-2:])
+    (height, width), k = image.shape[-2:], kernel.shape[-1]
+    half = k // 2 if padding == "same" else 0
+    wide = planes.astype(np.int32) if whole else planes
+    taps = bank.astype(np.int32) if whole else bank
+    split = factors(kernel)
     work = image.size * kernel.size
-    bank = kernel if kernel.ndim == 3 else kernel[None]
-    single = image.ndim == 2 and kernel.ndim == 2
-    wide = image if image.dtype.kind == "f" else image.astype(np.int32)
-    if single and work < 3e9:
-        yield "scipy.signal", lambda: scipy.signal.correlate2d(wide, kernel, mode=padding)
-        yield "scipy.oaconvolve", lambda: scipy.signal.oaconvolve(wide, kernel[::-1, ::-1], mode=padding)
-        if padding == "same":
-            yield "ndimage", lambda: scipy.ndimage.correlate(wide, kernel, mode="constant")
-    half = bank.shape[-1] // 2
-    if cv2 is not None and padding == "same":
+
+    def joined(answers: Any) -> np.ndarray:
+        made = np.stack([np.stack(list(each)) for each in answers])
+        return made.reshape(*image.shape[:-2], *kernel.shape[:-2], *made.shape[-2:])
+
+    def cut(answer: np.ndarray) -> np.ndarray:
+        h = k // 2
+        return answer if padding == "same" else answer[..., h : height - h, h : width - h]
+
+    if work * 1.3e-9 < PATIENCE:
+        yield (
+            "scipy.signal",
+            (lambda: [[scipy.signal.correlate2d(p, t, mode=padding) for t in taps] for p in wide], joined),
+        )
+    flipped = taps[:, ::-1, ::-1]
+    if k >= 7:
+        yield (
+            "scipy.oaconvolve",
+            (lambda: [[scipy.signal.oaconvolve(p, t, mode=padding) for t in flipped] for p in wide], joined),
+        )
+    if work * 0.8e-9 < PATIENCE:
+        yield (
+            "ndimage",
+            (
+                lambda: [[cut(scipy.ndimage.correlate(p, t, mode="constant")) for t in taps] for p in wide],
+                joined,
+            ),
+        )
+    if split:
+        column, row = (each.astype(np.int32) if whole else each for each in split)
+
+        def passes() -> Any:
+            lines = [scipy.ndimage.correlate1d(p, row, axis=1, mode="constant") for p in wide]
+            return [[cut(scipy.ndimage.correlate1d(each, column, axis=0, mode="constant"))] for each in lines]
+
+        yield "ndimage, 1-D twice", (passes, joined)
+    if cv2 is not None:
         depth = {"float32": cv2.CV_32F, "float64": cv2.CV_64F, "uint8": cv2.CV_16S}[image.dtype.name]
-        taps = [
-            np.ascontiguousarray(each, dtype=np.float32 if image.dtype != np.float64 else np.float64) for each in bank
-        ]
-        planes = image if image.ndim == 3 else image[None]
+        exact = [t.astype(np.float64 if image.dtype == np.float64 else np.float32) for t in bank]
         yield (
             "cv2.filter2D",
-            lambda: [[cv2.filter2D(p, depth, t, borderType=cv2.BORDER_CONSTANT) for t in taps] for p in planes],
+            (
+                lambda: [
+                    [cut(cv2.filter2D(p, depth, t, borderType=cv2.BORDER_CONSTANT)) for t in exact] for p in planes
+                ],
+                joined,
+            ),
         )
-        values = np.linalg.svd(bank[0].astype(float))
-        if len(bank) == 1 and values[1][1:].sum() < 1e-6 * values[1][0]:
-            up, along = values[0][:, 0] * values[1][0], values[2][0]
-            scale = 1.0 if image.dtype.kind == "f" else along[np.abs(along) > 1e-9].min()
-            up, along = (up * scale).astype(np.float32), (along / scale).astype(np.float32)
+        if split:
+            up, along = (each.astype(exact[0].dtype) for each in split)
             yield (
                 "cv2.sepFilter2D",
-                lambda: [cv2.sepFilter2D(p, depth, along, up, borderType=cv2.BORDER_CONSTANT) for p in planes],
+                (
+                    lambda: [
+                        [cut(cv2.sepFilter2D(p, depth, along, up, borderType=cv2.BORDER_CONSTANT))] for p in planes
+                    ],
+                    joined,
+                ),
             )
-    if work * 4 < 2e10:
-        dtype = torch.float64 if image.dtype == np.float64 else torch.float32
-        x = torch.from_numpy(np.ascontiguousarray(image)).to(dtype).reshape(-1, 1, *image.shape[-2:])
-        w = torch.from_numpy(bank.astype(np.float64)).to(dtype)[:, None]
-        p = half if padding == "same" else 0
+    dtype = torch.float64 if image.dtype == np.float64 else torch.float32
+    x = torch.from_numpy(planes).to(dtype)[:, None]
+    w = torch.from_numpy(bank).to(dtype)[:, None]
 
-        def valid(x: Any = x, w: Any = w) -> Any:
-            return torch.nn.functional.conv2d(torch.nn.functional.pad(x, (p, p, p, p)) if p else x, w)
+    def as_ours(answer: Any) -> np.ndarray:
+        array = np.asarray(answer)
+        return array.reshape(*image.shape[:-2], *kernel.shape[:-2], *array.shape[-2:])
 
-        with torch.inference_mode():
-            yield "torch pad+valid", valid
-            if half < 5:
-                yield "torch conv2d", lambda: torch.nn.functional.conv2d(x, w, padding=p)
-                xl, wl = x.to(memory_format=torch.channels_last), w.to(memory_format=torch.channels_last)
-                yield "torch channels_last", lambda: valid(xl, wl)
-    if single and kernel.shape[0] >= 11 and image.dtype.kind == "f" and padding == "same":
-        x2, w2 = torch.from_numpy(image), torch.from_numpy(kernel[::-1, ::-1].copy())
-        side = [torch_fast(n + kernel.shape[0] - 1) for n in image.shape]
+    def valid(x: Any, w: Any) -> Any:
+        return torch.nn.functional.conv2d(torch.nn.functional.pad(x, (half,) * 4) if half else x, w)
+
+    if work < 4e9:  # its unfolded copy of a larger picture leaves no memory
+        last, weights = x.to(memory_format=torch.channels_last), w.to(memory_format=torch.channels_last)
+        yield "torch pad+valid", (lambda: valid(x, w), as_ours)
+        yield "torch pad+valid, channels_last", (lambda: valid(last, weights), as_ours)
+        if half and k < 11:
+            yield "torch padding", (lambda: torch.nn.functional.conv2d(x, w, padding=half), as_ours)
+    if k >= 7 and not whole:
+        side = [int(scipy.fft.next_fast_len(n + k - 1, real=True)) for n in (height, width)]
+        turned = w.flip(-2, -1)[:, 0]
 
         def spectral() -> Any:
-            both = torch.fft.irfft2(torch.fft.rfft2(x2, side) * torch.fft.rfft2(w2, side), side)
-            return both[half : half + image.shape[0], half : half + image.shape[1]]
+            both = torch.fft.irfft2(torch.fft.rfft2(x, side) * torch.fft.rfft2(turned, side), side)
+            start = half if padding == "same" else k - 1
+            stop = [start + n - (0 if padding == "same" else k - 1) for n in (height, width)]
+            return both[..., start : stop[0], start : stop[1]]
 
-        yield "torch.fft", spectral
+        yield "torch.fft", (spectral, as_ours)
+    if jax is not None and work < 4e9 and dtype == torch.float32:
+        pixels, weight = jax.numpy.asarray(x.numpy()), jax.numpy.asarray(w.numpy())
+        pads = [(half, half)] * 2
+        made = jax.jit(lambda a, b: jax.lax.conv_general_dilated(a, b, (1, 1), pads))
+        yield "jax", (lambda: made(pixels, weight).block_until_ready(), as_ours)
 
 
-def torch_fast(n: int) -> int:
-    """Return the next size that transforms fast."""
-    import scipy.fft
+def wrong_places(image: np.ndarray, kernel: np.ndarray, padding: str, answer: np.ndarray, bound: float) -> int:
+    """Return at how many of some places an answer differs from sums in Python by more than a bound."""
+    random = np.random.default_rng(0)
+    half = kernel.shape[-1] // 2 if padding == "same" else 0
+    k, wrong = kernel.shape[-1], 0
+    for _ in range(50):
+        at = tuple(int(random.integers(n)) for n in answer.shape)
+        plane = image[at[: image.ndim - 2]]
+        taps = kernel[at[image.ndim - 2]] if kernel.ndim == 3 else kernel
+        y, x = at[-2] - half, at[-1] - half
+        ys, xs = slice(max(y, 0), max(y + k, 0)), slice(max(x, 0), max(x + k, 0))
+        window = plane[ys, xs]
+        seen = taps[ys.start - y : ys.start - y + window.shape[0], xs.start - x : xs.start - x + window.shape[1]]
+        exact = math.fsum(float(a) * float(b) for a, b in zip(window.flat, seen.flat, strict=True))
+        wrong += abs(exact - float(answer[at])) > bound
+    return wrong
 
-    return int(scipy.fft.next_fast_len(n, real=True))
 
-
-def measured(cell: Cell, budget: float) -> dict[str, tuple[float, float]]:
-    """Return the medians of processor and wall time of each peer, in turn."""
-    ways = list(peers(cell))
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in ways}
-    calls = {}
-    for name, way in ways:  # warm up, and see how many calls make a millisecond
-        way()
+def measured(cell: Cell, budget: float, threads: int) -> dict[str, Any]:
+    """Return the figures of a cell."""
+    image, kernel = cell.make()
+    bound = 0.25  # whole numbers, that may come as floats not yet rounded
+    if image.dtype.kind == "f":
+        scale = float(abs(kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1])).sum(1).max())
+        bound = scale * (1e-4 if image.dtype == np.float32 else 1e-11)
+    ways = {"faltung": (lambda: faltung.correlate(image, kernel, padding=cell.padding, threads=threads), np.asarray)}
+    if threads > 1:
+        ways["faltung, one thread"] = (
+            lambda: faltung.correlate(image, kernel, padding=cell.padding, threads=1), np.asarray,
+        )  # fmt: skip
+    ways |= dict(peers(image, kernel, cell.padding))
+    ours, first, wrong = None, {}, []
+    for name, (way, as_ours) in ways.items():  # warms up, too
         started = time.perf_counter()
-        way()
-        calls[name] = max(1, min(2000, int(1e-3 / max(time.perf_counter() - started, 1e-7))))
-    ended = time.perf_counter() + budget
-    rounds = 0
-    while rounds < 3 or (time.perf_counter() < ended and rounds < 25):
-        for name, way in ways:
-            if rounds >= 3 and statistics.median(w for _, w in taken[name]) * calls[name] > budget / 4:
-                continue
+        answer = way()
+        first[name] = time.perf_counter() - started
+        answer = as_ours(answer)
+        if ours is None:
+            ours = answer
+            if wrong_places(image, kernel, cell.padding, ours, bound):
+                raise SystemExit(f"{cell.name}: faltung is wrong")
+        elif answer.shape != ours.shape or not (abs(answer - ours.astype(float)) <= bound).all():
+            wrong.append(name)
+        del answer
+    del ours
+    for name in wrong:
+        del ways[name]
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    fastest = min(first[name] for name in ways)
+    slow = [name for name in ways if name != "faltung" and first[name] > max(HOPELESS * fastest, 1e-3)]
+    racing = [name for name in ways if name not in slow]
+    for name in slow:
+        taken[name].append((first[name], math.nan))
+    calls = {name: max(1, min(2000, int(1e-3 / max(first[name], 1e-6)))) for name in racing}
+    ended, rounds = time.perf_counter() + budget, 0
+    while rounds < 3 or (time.perf_counter() < ended and rounds < 40):
+        turn = rounds % len(racing)
+        for name in racing[turn:] + racing[:turn]:
+            way = ways[name][0]
             wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(calls[name]):
                 way()
-            taken[name].append(((time.process_time() - cpu) / calls[name], (time.perf_counter() - wall) / calls[name]))
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            taken[name].append((wall / calls[name], cpu / calls[name]))
         rounds += 1
+    walls = {name: statistics.median(wall for wall, _ in times) for name, times in taken.items()}
+    rivals = {name: wall for name, wall in walls.items() if not name.startswith("faltung")}
+    best = min(rivals, key=lambda name: rivals[name])
+    found = {
+        "ours": walls["faltung"], "cpu": statistics.median(cpu for _, cpu in taken["faltung"]), "best": best,
+        "theirs": rivals[best], "ratio": rivals[best] / walls["faltung"], "rounds": rounds, "walls": walls,
+        "wrong": wrong, "scipy": rivals.get("scipy.signal", math.nan) / walls["faltung"],
+    }  # fmt: skip
+    pairs = [b / a for (a, _), (b, _) in zip(taken["faltung"], taken[best], strict=False)]
+    found["quartiles"] = [float(q) for q in np.quantile(pairs, (0.25, 0.75))]
+    if threads > 1:
+        found["over one thread"] = walls["faltung, one thread"] / walls["faltung"]
+    return found
+
+
+def floor(threads: int) -> Iterator[str]:
+    """Yield what nobody can be faster than, and how near we are."""
+
+    def took(way: Callable[[], Any], calls: int) -> float:
+        way()
+        times = []
+        for _ in range(21):
+            started = time.perf_counter()
+            for _ in range(calls):
+                way()
+            times.append((time.perf_counter() - started) / calls)
+        return statistics.median(times)
+
+    image = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
+    room = np.empty_like(image)
+    copy = took(lambda: np.copyto(room, image), 1)
+    yield f"copy of 2048² float32 into memory that is there: {1e3 * copy:.2f} ms"
+    for k in (3, 5):
+        kernel = np.random.default_rng(1).random((k, k), dtype=np.float32)
+        times = [
+            took(lambda o=out, t=kernel: faltung.correlate(image, t, padding="same", threads=threads, out=o), 1)
+            for out in (room, None)
+        ]
+        told = ", ".join(f"{1e3 * each:.2f} ms ({each / copy:.2f} copies)" for each in times)
+        yield f"2048² {k}x{k} float32 into memory that is there, and into new: {told}"
+    small, three = image[:5, :5].copy(), np.ones((3, 3), np.float32)
+    public = took(lambda: faltung.correlate(small, three, padding="same"), 2000)
+    within = took(lambda: _native.quick(small, three, "same", 1, 1, "zero", False, None, None), 2000)
+    yield f"5² 3x3 float32: {1e6 * public:.2f} µs through faltung.correlate, {1e6 * within:.2f} µs through the C-API"
+
+
+def about(threads: int, budget: float) -> dict[str, Any]:
+    """Return what the figures were measured with."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    versions = {"numpy": np.__version__, "scipy": scipy.__version__, "torch": torch.__version__}
+    versions |= {"cv2": cv2.__version__} if cv2 is not None else {}
+    versions |= {"jax": jax.__version__} if jax is not None else {}
     return {
-        name: tuple(statistics.median(column) for column in zip(*times, strict=True)) for name, times in taken.items()
-    }
+        "date": date.today().isoformat(), "commit": commit.stdout.strip(), "machine": platform.platform(),
+        "threads": threads,
+        "budget": budget, "load": os.getloadavg(), "versions": versions, "vectors": doctor.examine().level,
+    }  # fmt: skip
 
 
-def main(threads: int = 1, only: str = "", budget: float = 1.0, plot: str = "") -> None:
+def report(rows: dict[str, dict[str, Any]], plot: str, threads: int) -> None:
+    """Print the table, the losing cells first, and draw it."""
+    if not rows:
+        print("no cell of that name")
+        return
+    ordered = sorted(rows.items(), key=lambda entry: entry[1]["ratio"])
+    table = Table(title=f"threads: {threads}; losing cells first")
+    for heading in ("cell", "faltung ms", "cpu ms", "best peer", "its ms", "ratio", "quartiles", "over scipy.signal"):
+        table.add_column(heading, justify="left" if heading in ("cell", "best peer") else "right")
+    for name, row in ordered:
+        low, high = row["quartiles"]
+        over = "-" if math.isnan(row["scipy"]) else f"{row['scipy']:.1f}"
+        table.add_row(
+            name, f"{1e3 * row['ours']:.4f}", f"{1e3 * row['cpu']:.4f}", row["best"], f"{1e3 * row['theirs']:.4f}",
+            f"{row['ratio']:.2f}", f"{low:.2f}-{high:.2f}", over,
+        )  # fmt: skip
+    Console(width=140).print(table)
+    ratios = [row["ratio"] for row in rows.values()]
+    overs = [row["scipy"] for row in rows.values() if not math.isnan(row["scipy"])]
+    print(f"geometric mean over the best peer: {statistics.geometric_mean(ratios):.2f}")
+    if overs:
+        print(f"geometric mean over scipy.signal:  {statistics.geometric_mean(overs):.1f} ({len(overs)} cells)")
+    print(f"cells below 0.95: {sum(ratio < 0.95 for ratio in ratios)} of {len(ratios)}")
+    for name, row in ordered:
+        if row["wrong"]:
+            print(f"{name}: wrong by more than rounding, not counted: {', '.join(row['wrong'])}")
+        if "over one thread" in row and name.startswith(("2048", "8192")):
+            print(f"{name}: {threads} threads {row['over one thread']:.2f} times as fast as one")
+    if plot:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 0.2 * len(ordered) + 1.5), layout="constrained")
+        ax = figure.subplots()
+        ax.barh(
+            [name for name, _ in ordered], [row["ratio"] for _, row in ordered],
+            color=["tab:red" if row["ratio"] < 0.95 else "tab:blue" for _, row in ordered],
+        )  # fmt: skip
+        ax.axvline(1, color="black", linewidth=1)
+        ax.set(xscale="log", xlabel="time of the best peer / time of faltung")
+        ax.margins(y=0.01)
+        figure.savefig(plot, dpi=110)
+
+
+def main(
+    threads: int = 1,
+    only: str = "",
+    quick: bool = False,
+    budget: float = 0.3,
+    json_file: Annotated[str, typer.Option("--json")] = "",
+    plot: str = "",
+) -> None:
     """Measure the cells whose name contains `only`."""
     torch.set_num_threads(threads)
     if cv2 is not None:
         cv2.setNumThreads(threads)
-    rows = []
+    file = Path(json_file) if json_file else None
+    kept = json.loads(file.read_text()) if file and file.exists() else {"about": about(threads, budget), "cells": {}}
     for cell in cells():
-        if only not in cell.name:
+        if only not in cell.name or (quick and not cell.quick) or cell.name in kept["cells"]:
             continue
-        times = measured(cell, budget)
-        ours = times.pop("faltung")
-        best = min(times, key=lambda name: times[name][1])
-        scipys = times.get("scipy.signal", (math.nan, math.nan))[1]
-        rows.append((cell.name, ours[1], best, times[best][1], times[best][1] / ours[1], scipys / ours[1], ours[0]))
-        print(
-            f"{cell.name:32} {1e3 * ours[1]:10.4f} ms  {best:20} {1e3 * times[best][1]:10.4f} ms  x{rows[-1][4]:.2f}",
-            flush=True,
-        )
-    table = Table(title=f"threads: {threads}; losing cells first")
-    for heading in ("cell", "faltung ms", "cpu ms", "best peer", "its ms", "ratio", "over scipy.signal"):
-        table.add_column(heading, justify="left" if heading in ("cell", "best peer") else "right")
-    for name, ours, best, theirs, ratio, over, cpu in sorted(rows, key=lambda row: row[4]):
-        table.add_row(
-            name, f"{1e3 * ours:.4f}", f"{1e3 * cpu:.4f}", best, f"{1e3 * theirs:.4f}", f"{ratio:.2f}", f"{over:.1f}"
-        )
-    Console(width=130).print(table)
-    ratios, overs = [row[4] for row in rows], [row[5] for row in rows if not math.isnan(row[5])]
-    print(f"geometric mean over the best peer: {statistics.geometric_mean(ratios):.2f}")
-    print(f"geometric mean over scipy.signal:  {statistics.geometric_mean(overs):.1f}")
-    print(f"cells below 0.95: {sum(ratio < 0.95 for ratio in ratios)} of {len(ratios)}")
+        with torch.inference_mode():
+            row = kept["cells"][cell.name] = measured(cell, budget, threads)
+        times = f"{1e3 * row['ours']:10.4f} ms  {row['best']:30} {1e3 * row['theirs']:10.4f} ms"
+        print(f"{cell.name:34} {times}  x{row['ratio']:.2f}", flush=True)
+        if file:
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps(kept, indent=1))
+            part.replace(file)
+    report(kept["cells"], plot, threads)
+    print(*floor(threads), sep="\n")
 
 
 if __name__ == "__main__":
