@@ -61,8 +61,10 @@ except ImportError:
 
 HOPELESS = 30.0
 """A peer whose first call takes so many times the fastest is not timed again; its figure is that call."""
-PATIENCE = 4.0
-"""Seconds that a call of scipy.signal may be expected to take; it is left out above."""
+PATIENCE = 1.5
+"""Seconds that a call of scipy's direct sums may be expected to take; they are left out above."""
+LARGE = 5e8
+"""Products above which torch's and jax's direct convolutions take seconds, and memory for every window: left out."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple
     def valid(x: Any, w: Any) -> Any:
         return torch.nn.functional.conv2d(torch.nn.functional.pad(x, (half,) * 4) if half else x, w)
 
-    if work < 4e9:  # its unfolded copy of a larger picture leaves no memory
+    if work < LARGE:
         last, weights = x.to(memory_format=torch.channels_last), w.to(memory_format=torch.channels_last)
         yield "torch pad+valid", (lambda: valid(x, w), as_ours)
         yield "torch pad+valid, channels_last", (lambda: valid(last, weights), as_ours)
@@ -237,7 +239,7 @@ def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple
             return both[..., start : stop[0], start : stop[1]]
 
         yield "torch.fft", (spectral, as_ours)
-    if jax is not None and work < 4e9 and dtype == torch.float32:
+    if jax is not None and work < LARGE and dtype == torch.float32:
         pixels, weight = jax.numpy.asarray(x.numpy()), jax.numpy.asarray(w.numpy())
         pads = [(half, half)] * 2
         made = jax.jit(lambda a, b: jax.lax.conv_general_dilated(a, b, (1, 1), pads))
