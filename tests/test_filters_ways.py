@@ -257,3 +257,18 @@ def test_threads_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("FALTUNG_THREADS", "many")
     with pytest.raises(FaltungError, match="FALTUNG_THREADS must be a whole number of at least 1, got 'many'"):
         planner.thread_count(None)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1 / 93, 4.0, 2.0**-60])
+def test_passes_overflow_only_where_sums_do(dtype: str, scale: float) -> None:
+    """Of pixels near the largest number a kernel of rank 1 makes finite answers, as exact sums are finite."""
+    shape = (3, 31)
+    kernel = np.full(shape, scale, dtype)
+    largest = Fraction(float(np.finfo(dtype).max))
+    pixel = float(largest / max(1, 93 * Fraction(float(kernel[0, 0]))) * Fraction(9, 10))
+    image = np.full((40, 60), pixel, dtype)
+    exact = 93 * Fraction(float(kernel[0, 0])) * Fraction(float(image[0, 0]))
+    for answers in (correlate(image, kernel), correlate(image, kernel, method="separable")):
+        assert np.isfinite(answers).all()
+        assert abs(Fraction(float(answers[5, 5])) / exact - 1) < 40 * Fraction(float(np.finfo(dtype).eps))

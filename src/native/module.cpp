@@ -380,7 +380,7 @@ PyObject* spectrum(PyObject*, PyObject* args) {
 
 
 // Quick calls: what a small picture costs is looking at the arguments. `quick` does those from end to end where direct
-// sums are surely best, and declines the rest (None), which then take the way that also explains what is wrong.
+// sums, or two passes, are surely best, and declines the rest (None), which then take the way that also explains what is wrong.
 
 constexpr long QUICK_WORK = 1500000;  // multiplications that no other way is worth looking for
 constexpr long QUICK_TAPS = 25;      // no other way is better, whatever the picture's size

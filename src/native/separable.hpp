@@ -32,8 +32,13 @@ typename std::enable_if<std::is_floating_point<T>::value, std::vector<T>>::type 
     if (total == 0) return found;
     const Size y = (largest - taps) / kw, x = (largest - taps) % kw;
     const long double scale = std::sqrt(std::fabs(static_cast<long double>(*largest)));
-    for (Size n = 0; n < kw; ++n) found[std::size_t(n)] = T(taps[y * kw + n] * (scale / *largest));
-    for (Size m = 0; m < kh; ++m) found[std::size_t(kw + m)] = T(taps[m * kw + x] / scale);
+    // A power of two makes the row sum to at most 1: the first pass is nowhere larger than the pixels.
+    long double sum = 0;
+    for (Size n = 0; n < kw; ++n) sum += std::fabs(taps[y * kw + n] * (scale / *largest));
+    int power;
+    std::frexp(sum, &power);
+    for (Size n = 0; n < kw; ++n) found[std::size_t(n)] = T(std::ldexp(taps[y * kw + n] * (scale / *largest), -power));
+    for (Size m = 0; m < kh; ++m) found[std::size_t(kw + m)] = T(std::ldexp(taps[m * kw + x] / scale, power));
     const long double most = std::numeric_limits<T>::epsilon() * total;
     long double left = 0;
     for (Size m = 0; m < kh; ++m) {

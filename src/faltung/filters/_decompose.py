@@ -115,8 +115,11 @@ def _of_floats(kernel: NDArray[Any], summed: str, most: int) -> Factors | None:
         y, x = np.unravel_index(np.argmax(np.abs(left)), left.shape)
         # Both factors about the root of the entry: neither overflows where their product does not.
         scale = np.sqrt(np.abs(left[y, x]))
-        columns.append((left[:, x] / scale).astype(summed))
-        rows.append((left[y] * (scale / left[y, x])).astype(summed))
+        row = left[y] * (scale / left[y, x])
+        # A power of two makes the row sum to at most 1: the first pass is nowhere larger than the pixels.
+        power = np.frexp(np.abs(row).sum())[1]
+        columns.append(np.ldexp(left[:, x] / scale, power).astype(summed))
+        rows.append(np.ldexp(row, -power).astype(summed))
         left = left - np.outer(columns[-1].astype(np.longdouble), rows[-1].astype(np.longdouble))
         if np.abs(left).sum() <= unit * total:
             return np.array(columns), np.array(rows)
