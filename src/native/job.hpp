@@ -11,6 +11,8 @@ enum class Boundary { zero, reflect, replicate, circular };
 // The types of pixels and answers, by NumPy's names.
 enum class Type { boolean, uint8, int8, uint16, int16, uint32, int32, uint64, int64, float16, float32, float64 };
 
+inline bool is_float(Type type) { return type >= Type::float16; }
+
 // One axis: answer i reads pixel stride*i + dilation*m - before for each tap m.
 struct Axis {
     Size pixels, answers, taps, stride = 1, dilation = 1, before = 0;
@@ -28,6 +30,30 @@ inline Size source(const Axis& axis, Size position) {
         case Boundary::circular: return position < 0 ? position + axis.pixels : position - axis.pixels;
         default: return position < 0 ? -position : 2 * (axis.pixels - 1) - position;
     }
+}
+
+// As long as the longest padded axis and as the steps of faltung.filters: numbers so small that no product overflows.
+constexpr Size LONGEST = 1 << 26, WIDEST_STEP = 1 << 16;
+
+// What is impossible about an axis, or nullptr.
+inline const char* problem_of(const Axis& axis) {
+    if (axis.pixels < 1 || axis.answers < 0 || axis.taps < 1 || axis.stride < 1 || axis.dilation < 1 || axis.before < 0)
+        return "an axis of impossible numbers";
+    if (axis.pixels > LONGEST || axis.answers > LONGEST || axis.taps > LONGEST || axis.before > LONGEST ||
+        axis.stride > WIDEST_STEP || axis.dilation > WIDEST_STEP || axis.extent(axis.answers) > LONGEST ||
+        axis.extent(1) > LONGEST)
+        return "an axis too long";
+    if (axis.answers == 0) return nullptr;
+    const Size after = axis.extent(axis.answers) - axis.before - axis.pixels;
+    const Size most = axis.boundary == Boundary::reflect    ? axis.pixels - 1
+                      : axis.boundary == Boundary::circular ? axis.pixels
+                                                            : LONGEST;
+    return axis.before > most || after > most ? "more padding than the boundary can give" : nullptr;
+}
+
+// Whether tiles of such a side hold the taps.
+inline bool is_side(Size side, const Axis& axis) {
+    return side >= 16 && side <= 1 << 14 && (side & (side - 1)) == 0 && axis.extent(1) <= side;
 }
 
 // A bank of kernels on one plane. The taps are of the type that is summed in: for a dense bank kernels x y.taps x

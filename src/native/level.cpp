@@ -114,6 +114,7 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
         reading.components = parts;
         reading.width = 1;
     }
+    // Pixels of fewer bytes come soon enough by themselves.
     const bool fetches = job.y.stride == 1 && job.x.stride == 1 && (job.image_column == 4 || job.image_column == 8);
     reading.ahead_row = job.image_row;
     reading.ahead_column = job.image_column;

@@ -1,5 +1,8 @@
 #include "levels.hpp"
 
+#include <atomic>
+#include <cstring>
+
 namespace faltung {
 
 #define FALTUNG_DECLARED(name)              \
@@ -31,6 +34,19 @@ const std::vector<Level>& levels() {
         return able;
     }();
     return found;
+}
+
+static std::atomic<std::size_t> chosen{0};
+
+const Level& level_in_use() { return levels()[chosen]; }
+
+bool use_level(const char* name) {
+    for (std::size_t i = 0; i < levels().size(); ++i)
+        if (!std::strcmp(levels()[i].name, name)) {
+            chosen = i;
+            return true;
+        }
+    return false;
 }
 
 }  // namespace faltung

@@ -16,4 +16,8 @@ struct Level {
 // The levels that this machine can run, the best first.
 const std::vector<Level>& levels();
 
+// The one in use, at first the best; and another one by its name, false where this machine has none of that name.
+const Level& level_in_use();
+bool use_level(const char* name);
+
 }  // namespace faltung

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t KEPT = 128 << 20;     // bytes that are kept in all
 constexpr std::size_t HUGE_PAGE = 2 << 20;
-constexpr std::size_t HEAD = 64;            // in front of the memory: how large it is
+constexpr std::size_t PAGE = 4096;
+constexpr std::size_t HEAD = 64;            // bytes in front of the memory, a line of the cache
 
 struct Kept {
     void* memory;
@@ -34,34 +35,39 @@ void* drop(int at) {
     return memory;
 }
 
-void release(void* memory) { std::free(static_cast<char*>(memory) - HEAD); }
+// Stands in front of the memory.
+struct Head {
+    std::size_t room;
+    void* whole;  // what the system gave
+};
+static_assert(sizeof(Head) <= HEAD, "");
+
+Head& head_of(const void* memory) {
+    return *reinterpret_cast<Head*>(static_cast<char*>(const_cast<void*>(memory)) - HEAD);
+}
+
+void release(void* memory) { std::free(head_of(memory).whole); }
 
 }  // namespace
 
-std::size_t room_of(const void* memory) {
-    return *reinterpret_cast<const std::size_t*>(static_cast<const char*>(memory) - HEAD);
-}
+std::size_t room_of(const void* memory) { return head_of(memory).room; }
 
 void* take(std::size_t bytes) {
-    const std::size_t pages = bytes >= HUGE_PAGE ? HUGE_PAGE : 4096;
     if (bytes > SIZE_MAX / 2) return nullptr;
     {
         std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
         for (int at = count - 1; lock && at >= 0; --at)
             if (kept[at].room >= bytes && kept[at].room - bytes <= bytes / 8) return drop(at);
     }
-    const std::size_t whole = (bytes + HEAD + 4095) / 4096 * 4096;
-    void* fresh = nullptr;
-#ifdef _WIN32
-    return nullptr;
-#else
-    if (posix_memalign(&fresh, pages, whole)) return nullptr;
-#endif
+    const std::size_t step = bytes >= HUGE_PAGE ? HUGE_PAGE : HEAD, room = (bytes + PAGE - 1) / PAGE * PAGE;
+    void* whole = std::malloc(HEAD + room + step);
+    if (!whole) return nullptr;
+    const std::uintptr_t start = (reinterpret_cast<std::uintptr_t>(whole) + step - 1) / step * step;
 #if defined(__linux__)
-    if (pages == HUGE_PAGE) madvise(fresh, whole, MADV_HUGEPAGE);
+    if (step == HUGE_PAGE) madvise(reinterpret_cast<void*>(start), HEAD + room, MADV_HUGEPAGE);
 #endif
-    char* memory = static_cast<char*>(fresh) + HEAD;
-    *reinterpret_cast<std::size_t*>(fresh) = whole - HEAD;
+    void* memory = reinterpret_cast<void*>(start + HEAD);
+    head_of(memory) = {room, whole};
     return memory;
 }
 

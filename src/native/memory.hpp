@@ -5,7 +5,7 @@
 
 namespace faltung {
 
-// Memory for `bytes`, 64 of them to a boundary, or nullptr. Safe from any thread.
+// Memory for `bytes` from a boundary of 64 on, or nullptr. Safe from any thread.
 void* take(std::size_t bytes);
 
 // Gives it back.

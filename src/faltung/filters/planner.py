@@ -150,21 +150,19 @@ def choose(
     factors: tuple[_decompose.Factors, ...] = ()
     if method == "auto" and core == "native":
         sure, factors = _surely(taps, y.answers * x.answers, planes)
-        if sure == "separable":
-            seconds["separable"] = answers * ((kh + kw) * per.pass_ + per.answer)
-    if sure and not thorough:
-        return _chosen(sure, seconds, core, thread_count(threads), factors, "", (0, 0), taps, layer, clear=True)
     most = int(kh * kw / (kh + kw) * per.product / per.pass_) if min(kh, kw) > 1 else 0
     if method == "separable":
         most = min(kh, kw)
-    if not factors and most and (method != "auto" or seconds["direct"] > _WORTH_LOOKING):
+    looks = method != "auto" or (seconds["direct"] > _WORTH_LOOKING and (not sure or thorough))
+    if not factors and most and looks:
         parts = [_decompose.separated(kernel, taps.dtype.name, most) for kernel in taps]
         factors = tuple(part for part in parts if part is not None)
-        if len(factors) < kernels:
-            factors = ()
-        else:
-            rank = sum(len(rows) for _, rows in factors)
-            seconds["separable"] = answers * (rank * (kh + kw) * per.pass_ + kernels * per.answer)
+        factors = factors if len(factors) == kernels else ()
+    if factors:
+        rank = sum(len(rows) for _, rows in factors)
+        seconds["separable"] = answers * (rank * (kh + kw) * per.pass_ + kernels * per.answer)
+    if sure and not thorough:
+        return _chosen(sure, seconds, core, thread_count(threads), factors, "", (0, 0), taps, layer, clear=True)
     sides = _sides(y, x, core, "float32" if taps.dtype == np.float32 else "float64")
     working = _working(taps, pixels, largest, sides, asked=method == "fft") if 0 not in sides else ""
     if working:
