@@ -363,14 +363,20 @@ def floor(threads: int) -> Iterator[str]:
     yield f"5² 3x3 float32: {1e6 * public:.2f} µs through faltung.correlate, {1e6 * within:.2f} µs through the C-API"
 
 
+def commit() -> str:
+    """Return the commit that is measured."""
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+
 def about(threads: int, budget: float) -> dict[str, Any]:
     """Return what the figures were measured with."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     versions = {"numpy": np.__version__, "scipy": scipy.__version__, "torch": torch.__version__}
     versions |= {"cv2": cv2.__version__} if cv2 is not None else {}
     versions |= {"jax": jax.__version__} if jax is not None else {}
     return {
-        "date": date.today().isoformat(), "commit": commit.stdout.strip(), "machine": platform.platform(),
+        "date": date.today().isoformat(), "machine": platform.platform(),
         "threads": threads,
         "budget": budget, "load": os.getloadavg(), "versions": versions, "vectors": doctor.examine().level,
     }  # fmt: skip
@@ -437,7 +443,7 @@ def main(
         if only not in cell.name or (quick and not cell.quick) or cell.name in kept["cells"]:
             continue
         with torch.inference_mode():
-            row = kept["cells"][cell.name] = measured(cell, budget, threads)
+            row = kept["cells"][cell.name] = {"commit": commit(), **measured(cell, budget, threads)}
         times = f"{1e3 * row['ours']:10.4f} ms  {row['best']:30} {1e3 * row['theirs']:10.4f} ms"
         print(f"{cell.name:34} {times}  x{row['ratio']:.2f}", flush=True)
         if file:

@@ -1,8 +1,10 @@
-"""What every test shares: one thread for torch, fixed seeds for Hypothesis."""
+"""What every test shares: one thread for torch, fixed seeds for Hypothesis, the command line."""
 
 import os
+import sys
 
 import matplotlib
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read before torch loads: small tensors, many of them
@@ -10,3 +12,20 @@ matplotlib.use("Agg")
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None, report_multiple_bugs=False)
 settings.load_profile("fixed")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command in this process, on a terminal of 120 columns; return its exit code, output and errors."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        from faltung import cli
+
+        monkeypatch.setattr(sys, "argv", ["faltung", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run

@@ -15,21 +15,6 @@ SEES = ["sees", "10 x conv k=5 p=same", "--input", "428x640", "--unit", "y=0,x=6
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process; return its exit code, output and errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["faltung", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
-
-
-@pytest.fixture
 def picture(tmp_path):
     """Write a small grey picture."""
     pixels = np.random.default_rng(0).integers(0, 256, (12, 17), dtype=np.uint8)

@@ -1,7 +1,6 @@
 """Derivations: the textbook's answers, every layer against autograd, and broken derivations found out."""
 
 import json
-import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -10,7 +9,7 @@ import pytest
 from torch import nn
 
 import faltung
-from faltung import FaltungError, cli
+from faltung import FaltungError
 from faltung.boundary import source
 from faltung.formulas import Divides, Expression, Scalar, StepFails, number, rules
 from faltung.gradient import deriving, forms, instances, names
@@ -377,23 +376,9 @@ def test_every_writing():
         ElementTree.fromstring(step["mathml"])
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process; return its exit code, output and errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["faltung", *arguments])
-        monkeypatch.setenv("COLUMNS", "90")
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
-
-
-def test_command(run):
+def test_command(run, monkeypatch):
     """`faltung derive` prints the derivation, fitted to the terminal."""
+    monkeypatch.setenv("COLUMNS", "90")
     code, said, _ = run("derive", "dL/dX", "conv s=2 p=1", "--axes", "1", "--check", "20")
     assert code == 0
     assert said.startswith("∂L/∂X of conv k=k s=2 p=1\n")

@@ -11,7 +11,7 @@ from skimage.data import chelsea
 from torch import nn
 
 import faltung
-from faltung import FaltungError, cli, draw
+from faltung import FaltungError, draw
 from faltung.equivariance import shift_consistency, sub_pixel
 from faltung.equivariance.subpixel import shifted
 
@@ -257,21 +257,6 @@ def test_the_error_map_is_drawn(ax):
 
 # The command line
 
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process; return its exit code, output and errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["faltung", "check", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
-
-
 MODEL = """
 import torch
 from torch import nn
@@ -290,16 +275,18 @@ def test_the_exit_code_says_whether_a_requirement_holds(run, tmp_path):
     """0 where it holds or none is made, 1 with the guilty layer where it does not, 2 for a mistake."""
     (tmp_path / "model.py").write_text(MODEL)
     body, model = f"{tmp_path}/model.py:body", f"{tmp_path}/model.py:Model"
-    code, said, _ = run(body, "--input", "1x1x16x16", "--require", "lattice=2", "--plot", tmp_path / "plot.png")
+    code, said, _ = run(
+        "check", body, "--input", "1x1x16x16", "--require", "lattice=2", "--plot", tmp_path / "plot.png"
+    )
     assert code == 0
     assert said.splitlines()[-1] == "lattice=2 holds"
     assert (tmp_path / "plot.png").stat().st_size > 1000
-    code, said, _ = run(model, "--input", "1x1x16x16", "--require", "interior")
+    code, said, _ = run("check", model, "--input", "1x1x16x16", "--require", "interior")
     assert code == 1
     assert "interior does not hold: along y, 3 (linear) has a weight of its own for each place of y" in said
-    assert run(model, "--input", "1x1x16x16", "--no-measure")[0] == 0
-    assert run(model, "--input", "1x1x16x16", "--layer", "1", "--require", "interior")[0] == 0
-    code, said, error = run(body, "--input", "1x1x16x16", "--require", "everything")
+    assert run("check", model, "--input", "1x1x16x16", "--no-measure")[0] == 0
+    assert run("check", model, "--input", "1x1x16x16", "--layer", "1", "--require", "interior")[0] == 0
+    code, said, error = run("check", body, "--input", "1x1x16x16", "--require", "everything")
     assert (code, said, error.splitlines()[-1]) == (
         2, "", "faltung: require='everything' must be 'interior', 'lattice=S' with a whole number S, or 'none'"
     )  # fmt: skip
@@ -308,15 +295,17 @@ def test_the_exit_code_says_whether_a_requirement_holds(run, tmp_path):
 def test_json_on_the_command_line(run, tmp_path):
     """--json has the whole report and the requirement, and the same exit code."""
     (tmp_path / "model.py").write_text(MODEL)
-    code, said, _ = run(f"{tmp_path}/model.py:Model", "--input", "1x1x16x16", "--require", "interior", "--json")
+    code, said, _ = run(
+        "check", f"{tmp_path}/model.py:Model", "--input", "1x1x16x16", "--require", "interior", "--json"
+    )
     told = json.loads(said)
     assert code == 1
     assert told["guilty"] == ["3"]
     assert not told["requirement"]["holds"]
-    code, said, _ = run("conv k=3 s=2", "--input", "9x9", "--axes", "x", "--json", "--require", "lattice=2")
+    code, said, _ = run("check", "conv k=3 s=2", "--input", "9x9", "--axes", "x", "--json", "--require", "lattice=2")
     told = json.loads(said)
     assert code == 0
     assert [movement["axis"] for movement in told["outputs"][0]["movements"]] == ["x"]
-    code, said, _ = run("conv k=3", "--input", "9", "--shift", "roll")
+    code, said, _ = run("check", "conv k=3", "--input", "9", "--shift", "roll")
     assert code == 0
     assert said.startswith("output conv1 (7), when the picture is rolled round:")

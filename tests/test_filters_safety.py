@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faltung.errors import FaltungError
-from faltung.filters import _native, convolve, correlate
+from faltung.filters import _engine, _native, convolve, correlate
 from tests.layouts import Layout, layouts
 from tests.test_filters_ways import calls
 
@@ -287,6 +287,19 @@ QUICK = [
 @given(st.tuples(*[st.sampled_from(choices) for choices in QUICK]))
 @settings(often, max_examples=400)
 def test_a_quick_call_answers_or_declines(arguments: Any) -> None:
-    """What `quick` does not know it leaves to the way that says what is wrong."""
+    """What `quick` answers is what the way beside it answers, too; what it does not know it leaves to that way."""
     answer = CORE.quick(*arguments)
-    assert answer is None or answer.ndim in (2, 3)
+    if answer is None:
+        return
+    *called, flip, threads, out = arguments
+    assert answer is out or out is None
+    other = _engine.apply(*called, flip=flip is True, layer="correlate", threads=threads)
+    assert answer.dtype == other.dtype
+    assert answer.tolist() == other.tolist()
+
+
+@native
+def test_a_quick_call_answers_plain_ones() -> None:
+    """The test above has answers to compare: plain arguments are not declined."""
+    for image, kernel in ((np.ones((5, 5)), np.ones((3, 3))), (np.ones((2, 5, 5)), np.ones((2, 3, 3)))):
+        assert CORE.quick(image, kernel, "same", 1, 1, "zero", False, None, None) is not None

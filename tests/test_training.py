@@ -16,7 +16,6 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from faltung import cli
 from faltung.errors import FaltungError
 from faltung.training import Predictor, Recipe, load, loop
 from faltung.training.batches import Moves, Normalisation, cut, moved, order, split
@@ -41,21 +40,6 @@ def folder(tmp_path_factory):
 def data(folder):
     """Read them."""
     return load("mnist", data=folder)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process; return its exit code, output and errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["faltung", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
 
 
 def test_the_loop_is_the_plain_one(data, tmp_path):

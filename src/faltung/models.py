@@ -89,10 +89,8 @@ def _module(home: str) -> Any:
 
 
 def _load_weights(model: Any, path: Path) -> None:
-    try:
-        from safetensors.torch import load_file
-    except ImportError:
-        raise FaltungError(f"{path}: weights are read by the package safetensors, which is not installed") from None
+    from safetensors.torch import load_file
+
     if not path.is_file():
         raise FaltungError(f"{path}: there is no such file")
     try:

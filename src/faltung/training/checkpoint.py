@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import safetensors.torch
 from torch import Tensor
 
 from faltung.errors import FaltungError
@@ -18,14 +20,15 @@ def save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any] | None = 
     Raises
     ------
     FaltungError
-        If the file cannot be written, or safetensors is not installed.
+        If the file cannot be written.
     """
     from faltung.pictures import atomic
 
-    writer = library(path)
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
-        temporary.write_bytes(writer.save(plain, metadata=None if facts is None else {"facts": json.dumps(facts)}))
+        temporary.write_bytes(
+            safetensors.torch.save(plain, metadata=None if facts is None else {"facts": json.dumps(facts)})
+        )
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,15 +39,12 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     FaltungError
         If there is no such file, it is damaged or cut off, or it is of another kind.
     """
-    reader = library(path)
     if not path.is_file():
         raise FaltungError(f"{path}: there is no such file")
     try:
-        from safetensors import safe_open
-
-        with safe_open(path, "pt") as file:
+        with safetensors.safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-        return reader.load_file(path), facts
+        return safetensors.torch.load_file(path), facts
     except Exception as problem:
         raise FaltungError(f"{path} is damaged, or no safetensors file: {' '.join(str(problem).split())}") from None
 
@@ -61,18 +61,3 @@ def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors with a prefix and a dot before their names."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def library(path: Path) -> Any:
-    """Return safetensors for PyTorch.
-
-    Raises
-    ------
-    FaltungError
-        If it is not installed; the error names what was to be read or written.
-    """
-    try:
-        import safetensors.torch
-    except ImportError:
-        raise FaltungError(f"{path}: weights are kept by the package safetensors, which is not installed") from None
-    return safetensors.torch

@@ -112,7 +112,6 @@ def train(
     with processes(device) as here:
         _new_model(settings)  # what cannot be trained is refused before a folder is made
         _check_batch(recipe, len(chosen), here)
-        checkpoint.library(Path(out))
         folder = RunFolder(out)
         if here.first:
             folder.begin(settings)
