@@ -10,7 +10,7 @@ from faltung.errors import FaltungError
 from faltung.filters import _native, correlate, plan
 
 LEVELS = ["numpy"] if _native.core is None else _native.core.levels()
-METHODS = ("direct", "separable", "fft")
+METHODS = ("direct", "sparse", "separable", "fft")
 
 
 @pytest.fixture(params=LEVELS)

@@ -16,7 +16,7 @@ from tests.layouts import Layout, layouts
 from tests.test_filters_ways import calls
 
 CORE = _native.core
-METHODS = ("direct", "separable", "fft")
+METHODS = ("direct", "sparse", "separable", "fft")
 PIXELS = ("?", "u1", "i1", "<u2", ">u2", "<i2", ">i2", "<u4", ">u4", "<i4", ">i4", "<i8", ">i8", "<u8", ">u8")
 FLOATS = ("<f2", ">f2", "<f4", ">f4", "<f8", ">f8")
 
@@ -207,9 +207,10 @@ def spoiled(draw: st.DrawFn) -> list[Any]:
     """Draw arguments of `run` that fit, and spoil some."""
     spectra = draw(st.sampled_from([None, np.ones((1, 2, 16, 16)), np.ones((2, 2, 16, 16)), np.ones(3, int), "x"]))
     axes = [[6, 4, 3, 1, 1, 0], [7, 5, 3, 1, 1, 0]]
-    arguments = [None, None, None, *axes, draw(st.sampled_from([0, 1, 2, 3, 4, -1])), 0, 1, 16, 16, spectra]
+    boundary, sparse = draw(st.sampled_from([0, 1, 2, 3, 4, -1])), draw(st.booleans())
+    arguments = [None, None, None, *axes, boundary, 0, sparse, 1, 16, 16, spectra]
     for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(3, 9))
+        at = draw(st.integers(3, 10))
         if at < 5:
             arguments[at][draw(st.integers(0, 5))] = draw(st.sampled_from(ODD))
         else:
@@ -246,12 +247,12 @@ def test_the_core_refuses_what_it_cannot_do(arguments: list[Any], kinds: Any, la
     ("call", "error"),
     [
         (lambda: CORE.run(), TypeError),
-        (lambda: CORE.run(*[None] * 11), TypeError),
-        (lambda: CORE.run(np.ones(3), np.ones((1, 1, 1)), np.ones((1, 3)), (3, 3, 1, 1, 1, 0), (3, 3, 1, 1, 1, 0), 0, 0, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((1, 1)), np.ones((1, 2, 2)), np.ones((1, 1, 1)), *[(1, 1, 2, 1, 2**39, 2**39)] * 2, 0, 0, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((2, 5, 5)), np.ones((1, 3, 3)), np.ones((3, 1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 3)), np.broadcast_to(1.0, (1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 6))[..., ::2], np.ones((1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, 1, 0, 0, None), ValueError),
+        (lambda: CORE.run(*[None] * 12), TypeError),
+        (lambda: CORE.run(np.ones(3), np.ones((1, 1, 1)), np.ones((1, 3)), (3, 3, 1, 1, 1, 0), (3, 3, 1, 1, 1, 0), 0, 0, False, 1, 0, 0, None), ValueError),
+        (lambda: CORE.run(np.ones((1, 1)), np.ones((1, 2, 2)), np.ones((1, 1, 1)), *[(1, 1, 2, 1, 2**39, 2**39)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
+        (lambda: CORE.run(np.ones((2, 5, 5)), np.ones((1, 3, 3)), np.ones((3, 1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
+        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 3)), np.broadcast_to(1.0, (1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
+        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 6))[..., ::2], np.ones((1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
         (lambda: CORE.spectrum(np.ones((1, 3, 3)), 1, 1, 17, 16), ValueError),
         (lambda: CORE.spectrum(np.ones((1, 3, 3)), 8, 1, 16, 16), ValueError),
         (lambda: CORE.spectrum(np.ones((1, 3, 3)), 1, 2**62, 16, 16), ValueError),

@@ -13,7 +13,7 @@ import pytest
 from faltung.filters import _native, correlate
 
 native = pytest.mark.skipif(_native.core is None, reason="the compiled core is not there")
-METHODS = ("direct", "separable", "fft")
+METHODS = ("direct", "sparse", "separable", "fft")
 
 
 def ran(code: str, **environment: str) -> str:
@@ -94,7 +94,9 @@ def test_forks_while_threads_filter() -> None:
 
 
 @native
-@pytest.mark.parametrize("call", ["", "method='direct'", "method='separable'", "method='fft'", "spectrum"])
+@pytest.mark.parametrize(
+    "call", ["", "method='direct'", "method='sparse'", "method='separable'", "method='fft'", "spectrum"]
+)
 def test_another_thread_goes_on_during_a_call(call: str) -> None:
     """The GIL is given away: a thread counts on though it is never taken away from the caller by force."""
     code = (

@@ -49,7 +49,7 @@ def test_integers_are_the_same_to_the_bit(call: Any, dtype: str, seed: int) -> N
     random = np.random.default_rng(seed)
     image, kernel = whole(random, shape, dtype), random.integers(-9, 10, kernel_shape)
     exact = correlate(image.astype(object), kernel.astype(object), **how)
-    for method in ("auto", "direct", "separable", "fft"):
+    for method in ("auto", "direct", "sparse", "separable", "fft"):
         answer = correlate(image, kernel, method=method, **how)
         assert answer.dtype == correlate(image, kernel, **how).dtype
         assert (answer.astype(object) == exact).all(), method
@@ -81,7 +81,7 @@ def test_floats_agree_within_the_rounding_of_a_direct_sum(call: Any, dtype: str,
     exact = operator(image.astype(np.longdouble), kernel.astype(np.longdouble), **how)
     taps = kernel.shape[-1] * kernel.shape[-2]
     bound = (taps + 4) * np.finfo(dtype).eps / 2 * np.abs(kernel).sum((-1, -2)).max() * np.abs(image).max()
-    for method in ("auto", "direct", "separable", "fft"):
+    for method in ("auto", "direct", "sparse", "separable", "fft"):
         if method == "fft" and taps < 25:
             continue  # asked for, the error of transforms is told for the picture's brightest part; see below
         answer = operator(image, kernel, method=method, **how)
@@ -110,7 +110,7 @@ def test_floats_err_no_more_than_scipy(dtype: str, size: int) -> None:
     assert worst(correlate(image, kernel, method="direct")) <= worst(theirs)
 
 
-@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+@pytest.mark.parametrize("method", ["direct", "sparse", "separable", "fft"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_goes_where_it_is_read(method: str, value: float) -> None:
     """Of all answers exactly those whose window holds NaN or infinity are not finite, in every way."""
@@ -120,7 +120,7 @@ def test_what_is_not_finite_goes_where_it_is_read(method: str, value: float) -> 
     assert (np.isfinite(correlate(image, kernel, padding="same", method=method)) == ~read).all()
 
 
-@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+@pytest.mark.parametrize("method", ["direct", "sparse", "separable", "fft"])
 def test_memory_of_any_layout(method: str) -> None:
     """Transposed, reversed, read-only, big-endian and interleaved pictures, and any such `out`, give the same."""
     random = np.random.default_rng(1)
@@ -150,7 +150,7 @@ def test_memory_of_any_layout(method: str) -> None:
     assert np.allclose(itself, right, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["direct", "separable", "fft"])
+@pytest.mark.parametrize("method", ["direct", "sparse", "separable", "fft"])
 def test_threads_change_nothing(method: str) -> None:
     """The answers of 1, 2 and 7 threads are the same to the bit, and so are those of concurrent callers."""
     random = np.random.default_rng(2)
@@ -234,17 +234,18 @@ def test_the_core_refuses_what_does_not_fit() -> None:
         pytest.skip("the compiled core is not there")
     image, taps, out = np.ones((5, 5)), np.ones((1, 3, 3)), np.ones((1, 3, 3))
     good, no_spectra = (5, 3, 3, 1, 1, 0), (0, 0, None)
-    assert _native.core.run(image, taps, out, good, good, 0, 0, 1, *no_spectra) is True
+    assert _native.core.run(image, taps, out, good, good, 0, 0, False, 1, *no_spectra) is True
     for axis in ((5, 4, 3, 1, 1, 0), (6, 3, 3, 1, 1, 0), (5, 3, 4, 1, 1, 0), (5, 3, 3, 0, 1, 0), (5, 3, 3, 1, 1, -1)):
         with pytest.raises(ValueError):
-            _native.core.run(image, taps, out, axis, good, 0, 0, 1, *no_spectra)
+            _native.core.run(image, taps, out, axis, good, 0, 0, False, 1, *no_spectra)
     for wrong in (
-        (image.astype(complex), taps, out, good, good, 0, 0, 1, *no_spectra),
-        (image, taps.astype("f4"), out.astype("i4"), good, good, 0, 0, 1, *no_spectra),
-        (image, taps, out, good, good, 7, 0, 1, *no_spectra),
-        (image, taps, out, good, good, 0, 2, 1, *no_spectra),
-        (image, taps, out, good, good, 0, 0, 1, 16, 16, np.ones(3)),
-        (image, taps, out[0], good, good, 0, 0, 1, *no_spectra),
+        (image.astype(complex), taps, out, good, good, 0, 0, False, 1, *no_spectra),
+        (image, taps.astype("f4"), out.astype("i4"), good, good, 0, 0, False, 1, *no_spectra),
+        (image, taps, out, good, good, 7, 0, False, 1, *no_spectra),
+        (image, taps, out, good, good, 0, 2, False, 1, *no_spectra),
+        (image, np.ones(6), out, good, good, 0, 1, True, 1, *no_spectra),
+        (image, taps, out, good, good, 0, 0, False, 1, 16, 16, np.ones(3)),
+        (image, taps, out[0], good, good, 0, 0, False, 1, *no_spectra),
     ):
         with pytest.raises(ValueError):
             _native.core.run(*wrong)

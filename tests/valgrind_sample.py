@@ -14,7 +14,7 @@ calls = 0
 for level in core.levels():
     core.use_level(level)
     for (shape, kernel), pixel, method in itertools.product(
-        SHAPES, ("uint8", "int16", "int32", "float16", "float32", ">f8"), ("direct", "separable", "fft")
+        SHAPES, ("uint8", "int16", "int32", "float16", "float32", ">f8"), ("direct", "sparse", "separable", "fft")
     ):
         taps = np.outer(np.arange(kernel[0]) + 1, np.arange(kernel[1]) - 2)
         image = (random.random((2, *shape)) * 99).astype(pixel)

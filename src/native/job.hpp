@@ -70,7 +70,8 @@ struct Job {
     Axis y, x;
     const void* taps;
     Size kernels = 1;
-    Size rank = 0;  // 0 for a dense bank
+    Size rank = 0;  // 0 for a bank
+    bool sparse = false;  // of a bank most taps are 0, and are left out
     // By way of spectra: the sides of tiles, powers of two that hold the taps' extent; the spectra of the kernels,
     // kernels x 2 x tile_x x tile_y. `summed` is then the type of the transforms, also of integers.
     Size tile_y = 0, tile_x = 0;

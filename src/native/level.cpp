@@ -5,10 +5,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "columns.hpp"
 #include "levels.hpp"
 #include "rows.hpp"
 #include "spectral.hpp"
-#include "tile.hpp"
 
 namespace faltung { namespace FALTUNG_LEVEL {
 
@@ -36,6 +36,8 @@ template <class T> class Source {
     const LoadPhase<T> load;
     const Size phases;
 
+    Size along(Size phase) const { return (extent - phase + job.x.stride - 1) / job.x.stride; }
+
 public:
     const Size length;  // from phase to phase
     std::vector<Size> offsets;  // of the taps
@@ -52,13 +54,36 @@ public:
 
     Size room() const { return phases * length; }
 
+    // Whether a row that was made holds no infinity and no NaN.
+    bool finite(const T* row) const {
+        typename std::conditional<sizeof(T) == 4, std::int32_t, std::int64_t>::type wrong = 0;
+        for (Size phase = 0; phase < phases && phase < extent; ++phase)
+            for (Size i = 0; i < along(phase); ++i) {
+                const T pixel = row[phase * length + i];
+                wrong |= pixel - pixel != 0;  // infinity less itself is no number
+            }
+        return !wrong;
+    }
+
     void row(Size place, T* to) const {
         const char* from = job.image + place * job.image_row;
         for (Size phase = 0; phase < phases && phase < extent; ++phase)
-            load(job, from, start + phase, job.x.stride, (extent - phase + job.x.stride - 1) / job.x.stride,
-                 to + phase * length);
+            load(job, from, start + phase, job.x.stride, along(phase), to + phase * length);
     }
 };
+
+// The taps of each kernel that are not 0, and where they read; `ends` has where those of a kernel end.
+template <class T> std::vector<Term<T>> terms_of(const Job& job, const Size* offsets, std::vector<Size>& ends) {
+    std::vector<Term<T>> terms;
+    const T* taps = static_cast<const T*>(job.taps);
+    for (Size k = 0; k < job.kernels; ++k) {
+        for (Size m = 0; m < job.y.taps; ++m)
+            for (Size n = 0; n < job.x.taps; ++n, ++taps)
+                if (*taps != 0) terms.push_back({job.y.dilation * m, offsets[n], *taps});
+        ends.push_back(Size(terms.size()));
+    }
+    return terms;
+}
 
 // The answers x0 .. x1-1 of the rows first .. last-1. Rows once made (converted, padded, and filtered along x where
 // the kernel is separable) stay in a ring until no answer needs them.
@@ -76,6 +101,9 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
     const T* taps_x = static_cast<const T*>(job.taps);
     const T* taps_y = taps_x + parts * job.x.taps;
     const bool even = job.x.stride == 1 && job.x.dilation == 1;
+    std::vector<Size> ends;
+    const std::vector<Term<T>> terms = job.sparse ? terms_of<T>(job, source_of.offsets.data(), ends) : std::vector<Term<T>>();
+    std::vector<char> finite(span, true);
 
     auto make = [&](Size place, T* to) {
         if (!job.rank) return source_of.row(place, to);
@@ -87,24 +115,37 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
                                count, &part);
         }
     };
+    // Lists a row; false where zero taps may not be left out, for zero times infinity is no number.
     auto list = [&](Size position, Size at) {
         const Size slot = stride < job.y.stride ? at : (position + job.y.before) % span, place = source(job.y, position);
         T* row = ring.get() + slot * made_room;
         if (place < 0) {
             for (Size c = 0; c < parts; ++c) listed[c * span + at] = zeros.get();
-            return;
+            return true;
         }
         if (held[slot] != position) {
             make(place, row);
             held[slot] = position;
+            if (job.sparse && std::is_floating_point<T>::value) finite[slot] = source_of.finite(row);
         }
         for (Size c = 0; c < parts; ++c) listed[c * span + at] = row + c * room;
+        return bool(finite[slot]);
     };
 
     const bool plain = job.answer_column == Size(sizeof(T)) && is_held_as<T>(job.result) &&
                        count >= Vector<T>::width && aligned<T>(job.answer, job.answer_row) &&
                        aligned<T>(job.answer, job.answer_kernel);
     std::unique_ptr<T[]> sums(plain ? nullptr : new T[ROWS * room]);
+    // Computes up to ROWS rows of answers; `place` says where each goes.
+    auto fill = [&](Size lines, auto&& place, auto&& compute) {
+        T* to[ROWS];
+        for (Size n = 0; n < lines; ++n) to[n] = plain ? reinterpret_cast<T*>(place(n)) : sums.get() + n * room;
+        compute(to);
+        for (Size n = 0; !plain && n < lines; ++n) store<T>(to[n], count, place(n), job.answer_column, job.result);
+    };
+    auto answer = [&](Size kernel, Size row) {
+        return job.answer + kernel * job.answer_kernel + row * job.answer_row + x0 * job.answer_column;
+    };
     const Size no_offset = 0;
     Reading<T> reading{listed.data(), source_of.offsets.data(), taps_x, 1, span, job.y.taps, job.x.taps, stride,
                        job.y.dilation, even};
@@ -120,25 +161,32 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
     reading.ahead_column = job.image_column;
     for (Size i = first, rows; i < last; i += rows) {
         rows = last - i >= ROWS ? ROWS : 1;
+        bool sparse = job.sparse;
         for (Size r = 0; r < rows; ++r)
             for (Size m = 0; m < job.y.taps; ++m)
-                list(job.y.stride * (i + r) - job.y.before + job.y.dilation * m, stride * r + job.y.dilation * m);
+                sparse &= list(job.y.stride * (i + r) - job.y.before + job.y.dilation * m, stride * r + job.y.dilation * m);
         const Size next = i + ROWS - job.y.before + job.y.dilation * (job.y.taps - 1);
         if (fetches && next >= 0 && next + ROWS <= job.y.pixels)
             reading.ahead = job.image + next * job.image_row + std::max<Size>(0, x0 - job.x.before) * job.image_column;
         else reading.ahead = nullptr;
-        for (Size k = 0; k < job.kernels; ++k) {
-            T* to[ROWS];
-            char* row = job.answer + k * job.answer_kernel + i * job.answer_row + x0 * job.answer_column;
-            for (Size r = 0; r < rows; ++r)
-                to[r] = plain ? reinterpret_cast<T*>(row + r * job.answer_row) : sums.get() + r * room;
+        const Size size = job.y.taps * job.x.taps;
+        Size k = 0;
+        for (; !sparse && k + ROWS <= job.kernels && worth_joining<T>(reading); k += ROWS)
+            for (Size r = 0; r < rows; ++r) {
+                Reading<T> one = reading;
+                one.rows += r * stride;
+                one.taps += k * size;
+                fill(ROWS, [&](Size n) { return answer(k + n, i + r); }, [&](T* const* to) { kernels_of_columns<T>(one, count, to); });
+            }
+        for (; k < job.kernels; ++k) {
             Reading<T> one = reading;
+            one.taps += k * size;
             if (k) one.ahead = nullptr;
-            one.taps += k * job.y.taps * job.x.taps;
-            rows_of_columns<T>(one, int(rows), count, to);
-            if (!plain)
-                for (Size r = 0; r < rows; ++r)
-                    store<T>(to[r], count, row + r * job.answer_row, job.answer_column, job.result);
+            if (sparse) {
+                one.terms = terms.data() + (k ? ends[k - 1] : 0);
+                one.term_count = terms.data() + ends[k] - one.terms;
+            }
+            fill(rows, [&](Size n) { return answer(k, i + n); }, [&](T* const* to) { rows_of_columns<T>(one, int(rows), count, to); });
         }
     }
 }

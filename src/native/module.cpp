@@ -38,16 +38,16 @@ PyObject* wrong(const char* what) {
     return nullptr;
 }
 
-// run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, threads, tile_y, tile_x, spectra): see
+// run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra): see
 // Job. Every size is checked against the arrays, so that nothing outside them is read or written. Says whether all
 // answers are finite where spectra were given; else True.
 PyObject* run(PyObject*, PyObject* args) {
     PyArrayObject *image, *taps, *answer;
     PyObject* spectra;
     Job job{};
-    int boundary, threads;
-    if (!PyArg_ParseTuple(args, "O&O&O&O&O&ininnO", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
-                          &job.y, read_axis, &job.x, &boundary, &job.rank, &threads, &job.tile_y, &job.tile_x, &spectra))
+    int boundary, sparse, threads;
+    if (!PyArg_ParseTuple(args, "O&O&O&O&O&inpinnO", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
+                          &job.y, read_axis, &job.x, &boundary, &job.rank, &sparse, &threads, &job.tile_y, &job.tile_x, &spectra))
         return nullptr;
     if (boundary < 0 || boundary > 3) return wrong("no such boundary");
     job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
@@ -72,6 +72,8 @@ PyObject* run(PyObject*, PyObject* args) {
         return wrong("the taps must be contiguous and the answer writeable");
     job.kernels = to[rank - 2];
     if (job.rank < 0 || job.rank > 4096 || (job.rank && job.kernels != 1)) return wrong("an impossible rank");
+    if (sparse && job.rank) return wrong("factors are not left out where they are 0");
+    job.sparse = sparse;
     const double needed = job.rank ? double(job.rank) * double(job.y.taps + job.x.taps)
                                    : double(job.kernels) * double(job.y.taps) * double(job.x.taps);
     if (double(PyArray_SIZE(taps)) != needed) return wrong("the number of taps is another");
@@ -177,13 +179,15 @@ PyObject* use(PyObject*, PyObject* arg) {
 }
 
 PyMethodDef methods[] = {
-    {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, threads, tile_y, tile_x, spectra)"},
+    {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra)"},
     {"spectrum", spectrum, METH_VARARGS, "spectrum(taps, dilation_y, dilation_x, tile_y, tile_x)"},
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
      "quick(image, kernel, padding, stride, dilation, boundary, flip, threads, out), or None"},
     {"empty", empty, METH_VARARGS, "empty(shape, dtype): a new array for answers, not filled."},
     {"is_sooner_apart", is_sooner_apart, METH_VARARGS,
      "is_sooner_apart(kh, kw, whole): whether two passes are sooner than direct sums, of whole numbers or floats."},
+    {"is_sooner_skipping", is_sooner_skipping, METH_VARARGS,
+     "is_sooner_skipping(nonzero, taps): whether it is sooner to leave out the taps that are 0."},
     {"levels", level_names, METH_NOARGS, "The levels of vector instructions that this machine can run, the best first."},
     {"level", level, METH_NOARGS, "The level in use."},
     {"use_level", use, METH_O, "Choose one of the levels."},

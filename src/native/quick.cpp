@@ -121,14 +121,19 @@ template <class T> std::vector<char> bytes_of(const std::vector<T>& numbers) {
     return bytes;
 }
 
-// The taps as they are summed, or the factors of one kernel where two passes are sooner; `job` is told which.
+// The taps as they are summed, or the factors of one kernel where two passes are sooner; `job` is told which, and
+// whether most taps are 0.
 template <class To, class From> std::vector<char> prepared(const std::vector<From>& given, Job& job) {
     const std::vector<To> taps(given.begin(), given.end());
-    if (job.kernels == 1 && double(job.y.answers) * double(job.x.answers) > QUICK_PASSES &&
+    const Size nonzero = Size(taps.size()) - std::count(taps.begin(), taps.end(), To(0));
+    job.sparse = worth_skipping(nonzero, Size(taps.size()));
+    const bool few = job.sparse && 2 * nonzero <= job.y.taps + job.x.taps;
+    if (job.kernels == 1 && !few && double(job.y.answers) * double(job.x.answers) > QUICK_PASSES &&
         worth_separating(job.y.taps, job.x.taps, !std::is_floating_point<To>::value)) {
         const std::vector<To> factors = separated(taps.data(), job.y.taps, job.x.taps);
         if (!factors.empty()) {
             job.rank = 1;
+            job.sparse = false;
             return bytes_of(factors);
         }
     }
@@ -287,6 +292,12 @@ PyObject* is_sooner_apart(PyObject*, PyObject* args) {
     int whole;
     if (!PyArg_ParseTuple(args, "nnp", &kh, &kw, &whole)) return nullptr;
     return PyBool_FromLong(worth_separating(kh, kw, whole));
+}
+
+PyObject* is_sooner_skipping(PyObject*, PyObject* args) {
+    Size nonzero, taps;
+    if (!PyArg_ParseTuple(args, "nn", &nonzero, &taps)) return nullptr;
+    return PyBool_FromLong(worth_skipping(nonzero, taps));
 }
 
 }  // namespace faltung

@@ -13,7 +13,8 @@ constexpr long QUICK_PASSES = 256;    // answers from which it is worth looking 
 // quick(image (..., H, W), kernel (kh, kw) or (N, kh, kw), padding, stride, dilation, boundary, flip, threads, out)
 PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count);
 
-// is_sooner_apart(kh, kw, whole)
+// is_sooner_apart(kh, kw, whole), is_sooner_skipping(nonzero, taps)
 PyObject* is_sooner_apart(PyObject*, PyObject* args);
+PyObject* is_sooner_skipping(PyObject*, PyObject* args);
 
 }  // namespace faltung

@@ -1,4 +1,5 @@
-// Kernels that are one column times one row: along x, then along y, they cost kh + kw products an answer, not kh kw.
+// What can be saved by looking at the taps. Kernels that are one column times one row: along x, then along y, they cost
+// kh + kw products an answer, not kh kw. Kernels that are 0 nearly everywhere.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -16,6 +17,9 @@ namespace faltung {
 inline bool worth_separating(Size kh, Size kw, bool whole) {
     return whole ? 2 * kh * kw >= 3 * (kh + kw) : kh * kw >= 2 * (kh + kw);
 }
+
+// Whether it is sooner to visit the taps that are not 0 one by one, each of which then costs twice as much; measured.
+inline bool worth_skipping(Size nonzero, Size taps) { return taps >= 25 && 5 * nonzero <= 2 * taps; }
 
 // The row and, behind it, the column of a kernel; empty where it is no such product. Floats: the cross of the largest
 // tap, where what it leaves is below the rounding of the sums.

@@ -34,8 +34,8 @@ How they are computed
 
 By loops compiled from C++ where there was a compiler when the package was installed, else by NumPy and
 SciPy: with the same answers, integers to the bit. `faltung doctor` tells which. Kernels are summed directly,
-as a sum of few separable ones, or by their spectra, whichever is expected to be soonest: see `plan`. Tensors
-on the processor take the same ways, gradients included.
+tap by tap or without the taps that are 0, as a sum of few separable ones, or by their spectra, whichever is
+expected to be soonest: see `plan`. Tensors on the processor take the same ways, gradients included.
 """
 
 from typing import TYPE_CHECKING, Any, overload
@@ -131,7 +131,7 @@ def correlate(
         Steps between neighbouring answers, and between neighbouring taps.
     boundary : {'zero', 'reflect', 'replicate', 'circular'}
         What lies beyond the border, as torch.nn.functional.pad has it; see `faltung.boundary`.
-    method : {'auto', 'direct', 'separable', 'fft'}
+    method : {'auto', 'direct', 'sparse', 'separable', 'fft'}
         How arrays of real numbers are computed; 'auto' takes what is expected to be soonest, see `plan`. All
         give the same: integers to the bit, floats within the rounding of a direct sum. Only where 'fft' is
         asked for by name may floats err more: by the rounding of the transforms, at the scale of the brightest

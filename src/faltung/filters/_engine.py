@@ -274,16 +274,16 @@ def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out:
                 lambda plane: _run(settled, image[plane], boundary, layer, out[plane], "direct"),
             )  # fmt: skip
     elif plan is not None and plan.core == "native":
-        if method == "direct":
-            _native.correlate(image, bank, y, x, boundary, 0, plan.threads, out)
+        if method in ("direct", "sparse"):
+            _native.correlate(image, bank, y, x, boundary, 0, plan.threads, out, sparse=method == "sparse")
         for n, taps in enumerate(plan.joined() if method == "separable" else ()):
             _native.correlate(
                 image, taps, y, x, boundary, len(plan.factors[n][0]), plan.threads, out[..., n : n + 1, :, :]
             )
     else:
         wide = image.astype(settled.summed, copy=False)
-        if method == "direct":
-            out[...] = _shifts.correlate(wide, bank, y, x, boundary, layer)
+        if method in ("direct", "sparse"):
+            out[...] = _shifts.correlate(wide, bank, y, x, boundary, layer, sparse=method == "sparse")
         for n, (columns, rows) in enumerate(plan.factors if plan is not None and method == "separable" else ()):
             out[..., n, :, :] = _shifts.separable(wide, columns, rows, y, x, boundary, layer)
 

@@ -64,6 +64,11 @@ def surely_separable(answers: int, kh: int, kw: int, *, whole: bool) -> bool:
     return core is not None and answers > core.QUICK_PASSES and bool(core.is_sooner_apart(kh, kw, whole))
 
 
+def surely_sparse(nonzero: int, taps: int) -> bool:
+    """Say whether it is sooner to visit the taps of a bank that are not 0, one by one."""
+    return core is not None and bool(core.is_sooner_skipping(nonzero, taps))
+
+
 PIXELS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 FLOATS = ("float16", "float32", "float64")
 
@@ -93,10 +98,13 @@ def correlate(
     threads: int,
     out: NDArray[Any],
     spectra: "Spectra | None" = None,
+    *,
+    sparse: bool = False,
 ) -> bool:
     """Write the answers of a bank (N, kh, kw), or of a sum of `rank` separable kernels, to `out` (..., N, H', W').
 
-    With spectra of the bank, transforms of their dtype are used; then False says that some answers are not finite.
+    `sparse` leaves out the taps of a bank that are 0. With spectra of the bank, transforms of their dtype are used;
+    then False says that some answers are not finite.
     """
     assert core is not None
     axes = [
@@ -104,7 +112,7 @@ def correlate(
         for axis in (y, x)
     ]
     sides, content = ((spectra.tile_y, spectra.tile_x), spectra.content) if spectra else ((0, 0), None)
-    finite: bool = core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, threads, *sides, content)
+    finite: bool = core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, sparse, threads, *sides, content)
     return finite
 
 

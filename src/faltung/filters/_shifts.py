@@ -10,10 +10,18 @@ from faltung.filters import _arrays, _geometry
 from faltung.filters._arrays import Array
 
 
-def correlate(image: Array, taps: Array, y: _geometry.Axis, x: _geometry.Axis, boundary: str, layer: str) -> Array:
-    """Return the answers of a kernel or bank, in the dtype that image and taps share."""
+def correlate(
+    image: Array, taps: Array, y: _geometry.Axis, x: _geometry.Axis, boundary: str, layer: str, *, sparse: bool = False
+) -> Array:
+    """Return the answers of a kernel or bank, in the dtype that image and taps share.
+
+    `sparse` leaves out the taps of a bank of arrays that are 0, where all pixels are finite: zero times infinity is no
+    number.
+    """
     for at, axis in ((-2, y), (-1, x)):
         image = pad(image, at, axis, boundary, layer)
+    if sparse and np.isfinite(image).all():
+        return _visit(image, taps, y, x)
     return _shift_and_add(image, taps, y, x)
 
 
@@ -60,6 +68,18 @@ def _shift_and_add(image: Array, taps: Array, y: _geometry.Axis, x: _geometry.Ax
         )
         for m in range(y.window.kernel)
     )
+
+
+def _visit(image: Any, taps: Any, y: _geometry.Axis, x: _geometry.Axis) -> Any:
+    """Sum over the places where any kernel of a bank (N, kh, kw) has a tap."""
+    answers = np.zeros((*image.shape[:-2], len(taps), y.answers, x.answers), image.dtype)
+    for m in np.flatnonzero(taps.any((0, 2))).tolist():
+        line = _summed(
+            taps[:, m, n, None, None] * image[..., None, y.positions(m), x.positions(n)]
+            for n in np.flatnonzero(taps[:, m].any(0)).tolist()
+        )
+        answers += line
+    return answers
 
 
 def _summed(terms: Iterator[Array]) -> Array:

@@ -4,6 +4,8 @@ Every way gives the same answers (integers to the bit, floats within the roundin
 
 direct
     Sum the products, tap by tap.
+sparse
+    Visit the taps that are not 0, one by one.
 separable
     Take the kernel apart into few separable ones, and filter along x, then along y.
 fft
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from faltung.errors import FaltungError, UnknownName
 from faltung.filters import _decompose, _geometry, _native
 
-METHODS = ("direct", "separable", "fft")
+METHODS = ("direct", "sparse", "separable", "fft")
 EXACT = 2.0**-53
 SINGLE = 2.0**-24
 MOST_THREADS = 2**16
@@ -38,7 +40,7 @@ class Plan:
     Attributes
     ----------
     method : str
-        'direct', 'separable' or 'fft'.
+        'direct', 'sparse', 'separable' or 'fft'.
     reason : str
         Why, in words.
     seconds : mapping
@@ -146,6 +148,11 @@ def choose(
     per = _COSTS[core][_kind(taps.dtype.name)]
     seconds = {"direct": answers * kernels * max(kh * kw * per.product, per.answer)}
 
+    # NumPy visits a place for all kernels at once.
+    nonzero = int(np.count_nonzero(taps)) if core == "native" else kernels * int(np.count_nonzero(taps.any(0)))
+    if method == "sparse" or (_native.surely_sparse(nonzero, taps.size) if core == "native" else nonzero < taps.size):
+        seconds["sparse"] = answers * max(nonzero * per.visit, kernels * per.answer)
+
     sure: str = ""
     factors: tuple[_decompose.Factors, ...] = ()
     if method == "auto" and core == "native":
@@ -176,12 +183,15 @@ def choose(
 def _surely(taps: NDArray[Any], answers: int, planes: int) -> tuple[str, tuple[_decompose.Factors, ...]]:
     """Return the way that calls of this kind are done by without weighing others, if they are; see `_native.quick`."""
     kernels, kh, kw = taps.shape
-    if kernels == 1 and _native.surely_separable(answers, kh, kw, whole=taps.dtype.kind == "i"):
+    nonzero = int(np.count_nonzero(taps))
+    sparse = _native.surely_sparse(nonzero, taps.size)
+    few = sparse and 2 * nonzero <= kh + kw
+    if kernels == 1 and not few and _native.surely_separable(answers, kh, kw, whole=taps.dtype.kind == "i"):
         parts = _decompose.separated(taps[0], taps.dtype.name, 1)
         if parts:
             return "separable", (parts,)
     direct = _native.surely_direct(answers * planes * kernels * kh * kw, kh * kw)
-    return ("direct" if direct else ""), ()
+    return (("sparse" if sparse else "direct") if direct else ""), ()
 
 
 def _chosen(
@@ -209,6 +219,7 @@ def _chosen(
     rank = max((len(rows) for _, rows in factors), default=0)
     reason = {
         "direct": f"{kh}x{kw} taps are few enough to sum one by one",
+        "sparse": f"{np.count_nonzero(taps)} of {taps.size} taps are not 0",
         "separable": f"the kernel is a sum of {rank} separable: {rank * (kh + kw)} products an answer, not {kh * kw}",
         "fft": f"{kh}x{kw} taps are so many that transforms cost less",
     }[best]
@@ -246,27 +257,28 @@ def _working(taps: NDArray[Any], pixels: str, largest: float, sides: tuple[int, 
 
 @dataclass(frozen=True)
 class _Costs:
-    """Seconds for each product of a direct sum, each product of a separable one, and at least for each answer."""
+    """Seconds for each product of a direct sum, of a separable and of a sparse one, and at least for each answer."""
 
     product: float
     pass_: float
+    visit: float
     answer: float
 
 
 _COSTS = {
     "native": {
-        "int16": _Costs(0.015e-9, 0.03e-9, 0.35e-9),
-        "int32": _Costs(0.03e-9, 0.045e-9, 0.6e-9),
-        "int64": _Costs(0.12e-9, 0.2e-9, 1e-9),
-        "float32": _Costs(0.028e-9, 0.04e-9, 0.55e-9),
-        "float64": _Costs(0.058e-9, 0.08e-9, 1.1e-9),
+        "int16": _Costs(0.015e-9, 0.03e-9, 0.03e-9, 0.35e-9),
+        "int32": _Costs(0.03e-9, 0.045e-9, 0.06e-9, 0.6e-9),
+        "int64": _Costs(0.12e-9, 0.2e-9, 0.24e-9, 1e-9),
+        "float32": _Costs(0.028e-9, 0.04e-9, 0.056e-9, 0.55e-9),
+        "float64": _Costs(0.058e-9, 0.08e-9, 0.116e-9, 1.1e-9),
     },
     "numpy": {
-        "int16": _Costs(0.4e-9, 0.4e-9, 1e-9),
-        "int32": _Costs(0.6e-9, 0.6e-9, 1e-9),
-        "int64": _Costs(1.4e-9, 1.4e-9, 2e-9),
-        "float32": _Costs(0.6e-9, 0.6e-9, 1e-9),
-        "float64": _Costs(1.4e-9, 1.4e-9, 2e-9),
+        "int16": _Costs(0.4e-9, 0.4e-9, 0.4e-9, 1e-9),
+        "int32": _Costs(0.6e-9, 0.6e-9, 0.6e-9, 1e-9),
+        "int64": _Costs(1.4e-9, 1.4e-9, 1.4e-9, 2e-9),
+        "float32": _Costs(0.6e-9, 0.6e-9, 0.6e-9, 1e-9),
+        "float64": _Costs(1.4e-9, 1.4e-9, 1.4e-9, 2e-9),
     },
 }
 _FFT: dict[str, dict[str, tuple[tuple[float, float], ...]]] = {
