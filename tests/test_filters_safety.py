@@ -208,7 +208,8 @@ def spoiled(draw: st.DrawFn) -> list[Any]:
     spectra = draw(st.sampled_from([None, np.ones((1, 2, 16, 16)), np.ones((2, 2, 16, 16)), np.ones(3, int), "x"]))
     axes = [[6, 4, 3, 1, 1, 0], [7, 5, 3, 1, 1, 0]]
     boundary, sparse = draw(st.sampled_from([0, 1, 2, 3, 4, -1])), draw(st.booleans())
-    arguments = [None, None, None, *axes, boundary, 0, sparse, 1, 16, 16, spectra]
+    split = draw(st.sampled_from([0, 0, 2, 2.0**52, 3, -2, float("nan"), float("inf")]))
+    arguments = [None, None, None, *axes, boundary, 0, sparse, 1, 16, 16, spectra, split]
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(3, 10))
         if at < 5:
@@ -247,12 +248,12 @@ def test_the_core_refuses_what_it_cannot_do(arguments: list[Any], kinds: Any, la
     ("call", "error"),
     [
         (lambda: CORE.run(), TypeError),
-        (lambda: CORE.run(*[None] * 12), TypeError),
-        (lambda: CORE.run(np.ones(3), np.ones((1, 1, 1)), np.ones((1, 3)), (3, 3, 1, 1, 1, 0), (3, 3, 1, 1, 1, 0), 0, 0, False, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((1, 1)), np.ones((1, 2, 2)), np.ones((1, 1, 1)), *[(1, 1, 2, 1, 2**39, 2**39)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((2, 5, 5)), np.ones((1, 3, 3)), np.ones((3, 1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 3)), np.broadcast_to(1.0, (1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
-        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 6))[..., ::2], np.ones((1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None), ValueError),
+        (lambda: CORE.run(*[None] * 13), TypeError),
+        (lambda: CORE.run(np.ones(3), np.ones((1, 1, 1)), np.ones((1, 3)), (3, 3, 1, 1, 1, 0), (3, 3, 1, 1, 1, 0), 0, 0, False, 1, 0, 0, None, 0), ValueError),
+        (lambda: CORE.run(np.ones((1, 1)), np.ones((1, 2, 2)), np.ones((1, 1, 1)), *[(1, 1, 2, 1, 2**39, 2**39)] * 2, 0, 0, False, 1, 0, 0, None, 0), ValueError),
+        (lambda: CORE.run(np.ones((2, 5, 5)), np.ones((1, 3, 3)), np.ones((3, 1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None, 0), ValueError),
+        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 3)), np.broadcast_to(1.0, (1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None, 0), ValueError),
+        (lambda: CORE.run(np.ones((5, 5)), np.ones((1, 3, 6))[..., ::2], np.ones((1, 3, 3)), *[(5, 3, 3, 1, 1, 0)] * 2, 0, 0, False, 1, 0, 0, None, 0), ValueError),
         (lambda: CORE.spectrum(np.ones((1, 3, 3)), 1, 1, 17, 16), ValueError),
         (lambda: CORE.spectrum(np.ones((1, 3, 3)), 8, 1, 16, 16), ValueError),
         (lambda: CORE.spectrum(np.ones((1, 3, 3)), 1, 2**62, 16, 16), ValueError),

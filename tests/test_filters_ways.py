@@ -233,7 +233,7 @@ def test_the_core_refuses_what_does_not_fit() -> None:
     if _native.core is None:
         pytest.skip("the compiled core is not there")
     image, taps, out = np.ones((5, 5)), np.ones((1, 3, 3)), np.ones((1, 3, 3))
-    good, no_spectra = (5, 3, 3, 1, 1, 0), (0, 0, None)
+    good, no_spectra = (5, 3, 3, 1, 1, 0), (0, 0, None, 0)
     assert _native.core.run(image, taps, out, good, good, 0, 0, False, 1, *no_spectra) is True
     for axis in ((5, 4, 3, 1, 1, 0), (6, 3, 3, 1, 1, 0), (5, 3, 4, 1, 1, 0), (5, 3, 3, 0, 1, 0), (5, 3, 3, 1, 1, -1)):
         with pytest.raises(ValueError):
@@ -244,7 +244,7 @@ def test_the_core_refuses_what_does_not_fit() -> None:
         (image, taps, out, good, good, 7, 0, False, 1, *no_spectra),
         (image, taps, out, good, good, 0, 2, False, 1, *no_spectra),
         (image, np.ones(6), out, good, good, 0, 1, True, 1, *no_spectra),
-        (image, taps, out, good, good, 0, 0, False, 1, 16, 16, np.ones(3)),
+        (image, taps, out, good, good, 0, 0, False, 1, 16, 16, np.ones(3), 0),
         (image, taps, out[0], good, good, 0, 0, False, 1, *no_spectra),
     ):
         with pytest.raises(ValueError):

@@ -39,9 +39,9 @@ template <int W, int V, bool EVEN, class T> void tile_of_bank(const Reading<T>& 
 }
 
 template <int W, bool EVEN, class T> void columns_of_bank(const Reading<T>& reading, Size count, T* const* to) {
-    across<T, VECTORS<T>>(
-        count, [&](Size x) __attribute__((always_inline)) { tile_of_bank<W, VECTORS<T>, EVEN, T>(reading, x, to); },
-        [&](Size x) __attribute__((always_inline)) { tile_of_bank<W, 1, EVEN, T>(reading, x, to); });
+    across<T, VECTORS<T>>(count, [&](Size x, auto vectors) __attribute__((always_inline)) {
+        tile_of_bank<W, vectors, EVEN, T>(reading, x, to);
+    });
 }
 
 }}  // namespace faltung::FALTUNG_LEVEL

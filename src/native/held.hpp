@@ -15,7 +15,8 @@ template <int H, int W, class T> void columns_held(const Reading<T>& reading, Si
     repeat<0, H * W>([&](auto n) __attribute__((always_inline)) { taps[n] = reading.taps[n] - Vec{}; });
     repeat<0, H + ROWS - 1>([&](auto q) __attribute__((always_inline)) { rows[q] = reading.rows[q]; });
     repeat<0, ROWS>([&](auto r) __attribute__((always_inline)) { at[r] = to[r]; });
-    const auto sum = [&](Size x) __attribute__((always_inline)) {
+    across<T, 1>(count, [&](Size x, auto) __attribute__((always_inline)) {
+        if (x % 64 == 0) reading.template fetch<64>(x);
         Vec sums[ROWS];
         repeat<0, H + ROWS - 1>([&](auto q) __attribute__((always_inline)) {
             constexpr int A = q < H ? 0 : q - H + 1, B = q < ROWS ? q + 1 : ROWS;
@@ -31,14 +32,7 @@ template <int H, int W, class T> void columns_held(const Reading<T>& reading, Si
                 if constexpr (q - r == H - 1) std::memcpy(at[r] + x, &sums[r], sizeof(Vec));
             });
         });
-    };
-    across<T, 1>(
-        count,
-        [&](Size x) __attribute__((always_inline)) {
-            if (x % 64 == 0) reading.template fetch<64>(x);
-            sum(x);
-        },
-        sum);
+    });
 }
 
 }}  // namespace faltung::FALTUNG_LEVEL

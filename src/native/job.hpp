@@ -76,6 +76,7 @@ struct Job {
     // kernels x 2 x tile_x x tile_y. `summed` is then the type of the transforms, also of integers.
     Size tile_y = 0, tile_x = 0;
     const void* spectra = nullptr;
+    double split = 0;  // of whole numbers: a tile and `split` times another one make one; 0 where that is not exact
 
     static Size tiles_along(const Axis& axis, Size side) {
         const Size places = (side - axis.extent(1)) / axis.stride + 1;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "columns.hpp"
@@ -155,6 +156,14 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
         reading.components = parts;
         reading.width = 1;
     }
+    // The rows that answers read, as positions from the first one's on and as listed; neighbours share most of theirs.
+    std::vector<std::pair<Size, Size>> read_by_one, read_by_all;
+    for (Size r = 0; r < ROWS; ++r)
+        for (Size m = 0; m < job.y.taps; ++m)
+            read_by_all.emplace_back(job.y.stride * r + job.y.dilation * m, stride * r + job.y.dilation * m);
+    read_by_one.assign(read_by_all.begin(), read_by_all.begin() + job.y.taps);
+    std::sort(read_by_all.begin(), read_by_all.end());
+    read_by_all.erase(std::unique(read_by_all.begin(), read_by_all.end()), read_by_all.end());
     // Pixels of fewer bytes come soon enough by themselves.
     const bool fetches = job.y.stride == 1 && job.x.stride == 1 && (job.image_column == 4 || job.image_column == 8);
     reading.ahead_row = job.image_row;
@@ -162,9 +171,8 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
     for (Size i = first, rows; i < last; i += rows) {
         rows = last - i >= ROWS ? ROWS : 1;
         bool sparse = job.sparse;
-        for (Size r = 0; r < rows; ++r)
-            for (Size m = 0; m < job.y.taps; ++m)
-                sparse &= list(job.y.stride * (i + r) - job.y.before + job.y.dilation * m, stride * r + job.y.dilation * m);
+        for (const auto& [position, at] : rows == 1 ? read_by_one : read_by_all)
+            sparse &= list(job.y.stride * i - job.y.before + position, at);
         const Size next = i + ROWS - job.y.before + job.y.dilation * (job.y.taps - 1);
         if (fetches && next >= 0 && next + ROWS <= job.y.pixels)
             reading.ahead = job.image + next * job.image_row + std::max<Size>(0, x0 - job.x.before) * job.image_column;
@@ -228,8 +236,8 @@ void spectrum(const Job& job, void* to) {
 template <class T> bool tiles_of(const Job& job, Size first, Size last) {
     Tiles<T> tiles(job, job.tile_y, job.tile_x);
     bool finite = true;
-    for (Size i = first; i < last; i += 2)
-        finite &= tiles.pair(i, i + 1 < last ? i + 1 : -1, static_cast<const T*>(job.spectra));
+    for (Size i = first; i < last; i += tiles.together())
+        finite &= tiles.compute(i, std::min(last, i + tiles.together()), static_cast<const T*>(job.spectra));
     return finite;
 }
 

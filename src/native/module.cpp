@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <new>
 
 #include "quick.hpp"
@@ -38,16 +39,16 @@ PyObject* wrong(const char* what) {
     return nullptr;
 }
 
-// run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra): see
-// Job. Every size is checked against the arrays, so that nothing outside them is read or written. Says whether all
+// run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra,
+// split): see Job. Every size is checked against the arrays, so that nothing outside them is read or written. Says whether all
 // answers are finite where spectra were given; else True.
 PyObject* run(PyObject*, PyObject* args) {
     PyArrayObject *image, *taps, *answer;
     PyObject* spectra;
     Job job{};
     int boundary, sparse, threads;
-    if (!PyArg_ParseTuple(args, "O&O&O&O&O&inpinnO", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
-                          &job.y, read_axis, &job.x, &boundary, &job.rank, &sparse, &threads, &job.tile_y, &job.tile_x, &spectra))
+    if (!PyArg_ParseTuple(args, "O&O&O&O&O&inpinnOd", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
+                          &job.y, read_axis, &job.x, &boundary, &job.rank, &sparse, &threads, &job.tile_y, &job.tile_x, &spectra, &job.split))
         return nullptr;
     if (boundary < 0 || boundary > 3) return wrong("no such boundary");
     job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
@@ -85,6 +86,10 @@ PyObject* run(PyObject*, PyObject* args) {
             !is_float(type) || job.rank || !is_side(job.tile_y, job.y) || !is_side(job.tile_x, job.x) ||
             double(PyArray_SIZE(given)) != 2.0 * double(job.kernels) * double(job.tile_y) * double(job.tile_x))
             return wrong("the spectra are not those of the taps");
+        int power;
+        if (job.split != 0 && (!whole || type != Type::float64 || !(job.split >= 2 && job.split <= 0x1p52) ||
+                               std::frexp(job.split, &power) != 0.5))
+            return wrong("the tiles cannot be split");
         job.spectra = PyArray_DATA(given);
     }
 
@@ -179,7 +184,7 @@ PyObject* use(PyObject*, PyObject* arg) {
 }
 
 PyMethodDef methods[] = {
-    {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra)"},
+    {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra, split)"},
     {"spectrum", spectrum, METH_VARARGS, "spectrum(taps, dilation_y, dilation_x, tile_y, tile_x)"},
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
      "quick(image, kernel, padding, stride, dilation, boundary, flip, threads, out), or None"},

@@ -83,19 +83,19 @@ inline __attribute__((always_inline)) void write(const Vec (&sums)[ROWS][V], T* 
     });
 }
 
-// Runs a tile of V vectors, and one of a single vector, over all columns; the last ones may be computed twice. There is
-// room for whole vectors behind a row of less than one.
-template <class T, int V, class Many, class One>
-inline __attribute__((always_inline)) void across(Size count, Many&& many, One&& one) {
+// Runs tiles of V vectors, and of half as many where so many are not left, over the columns from x on; the last ones may
+// be computed twice. There is room for whole vectors behind a row of less than one. `sum` takes x and V.
+template <class T, int V, class Sum> inline __attribute__((always_inline)) void across(Size count, Sum&& sum, Size x = 0) {
     constexpr Size width = Vector<T>::width, step = V * width;
-    Size x = 0;
-    for (; x + step <= count; x += step) many(x);
+    constexpr std::integral_constant<int, V> all{};
+    for (; x + step <= count; x += step) sum(x, all);
     if (x == count) return;
-    if constexpr (V > 1) {
-        if (count >= step && count - x > width) return many(count - step);
+    if constexpr (V == 1) {
+        sum(std::max<Size>(0, count - width), all);
+    } else {
+        if (count >= step && count - x > V / 2 * width) sum(count - step, all);
+        else across<T, V / 2>(count, sum, x);
     }
-    for (; x + width <= count; x += width) one(x);
-    if (x < count) one(std::max<Size>(0, count - width));
 }
 
 // Hides from the compiler where a pointer comes from. Else it finds that neighbouring rows have taps in common, keeps

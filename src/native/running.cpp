@@ -8,19 +8,20 @@ namespace faltung {
 
 constexpr double PIECE = 2e6;     // multiplications that are worth handing to a thread
 constexpr double PATIENCE = 2e9;  // and those after which Ctrl-C is looked at, whatever the seams cost
-constexpr Size TOGETHER = 4;      // tiles that are handed to a thread together
+constexpr Size TOGETHER = 2;      // transforms that are handed to a thread together
 
 bool compute_tiles(const Job& job, const Planes& planes, int threads, std::atomic<bool>& finite) {
     const Level& level = level_in_use();
-    const Size count = planes.count(), tiles = job.tiles(), groups = (tiles + TOGETHER - 1) / TOGETHER;
+    const Size count = planes.count(), tiles = job.tiles(), together = TOGETHER * (job.split != 0 ? 4 : 2);
+    const Size groups = (tiles + together - 1) / together;
     Interrupt interrupt;
     return run_pieces(
         groups * count, threads,
         [&](Size piece) {
             Job one = job;
             planes.shift(one, piece / groups);
-            const Size first = piece % groups * TOGETHER;
-            if (!level.tiles(one, first, std::min(first + TOGETHER, tiles))) finite = false;
+            const Size first = piece % groups * together;
+            if (!level.tiles(one, first, std::min(first + together, tiles))) finite = false;
         },
         [&] { return interrupt(); });
 }

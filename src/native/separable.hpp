@@ -15,7 +15,7 @@ namespace faltung {
 // Whether two passes are sooner than direct sums; measured with AVX2. Direct sums of integers are limited by more than
 // their products.
 inline bool worth_separating(Size kh, Size kw, bool whole) {
-    return whole ? 2 * kh * kw >= 3 * (kh + kw) : kh * kw >= 2 * (kh + kw);
+    return whole ? 2 * kh * kw > 3 * (kh + kw) : kh * kw >= 2 * (kh + kw);
 }
 
 // Whether it is sooner to visit the taps that are not 0 one by one, each of which then costs twice as much; measured.
@@ -25,29 +25,30 @@ inline bool worth_skipping(Size nonzero, Size taps) { return taps >= 25 && 5 * n
 // tap, where what it leaves is below the rounding of the sums.
 template <class T>
 typename std::enable_if<std::is_floating_point<T>::value, std::vector<T>>::type separated(const T* taps, Size kh, Size kw) {
+    using Wide = typename std::conditional<sizeof(T) == 4, double, long double>::type;
     const T* largest = taps;
-    long double total = 0;
+    Wide total = 0;
     for (const T* tap = taps; tap < taps + kh * kw; ++tap) {
         if (!std::isfinite(*tap)) return {};
-        total += std::fabs(static_cast<long double>(*tap));
+        total += std::fabs(static_cast<Wide>(*tap));
         if (std::fabs(*tap) > std::fabs(*largest)) largest = tap;
     }
     std::vector<T> found(std::size_t(kw + kh));
     if (total == 0) return found;
     const Size y = (largest - taps) / kw, x = (largest - taps) % kw;
-    const long double scale = std::sqrt(std::fabs(static_cast<long double>(*largest)));
+    const Wide scale = std::sqrt(std::fabs(static_cast<Wide>(*largest)));
     // A power of two makes the row sum to at most 1: the first pass is nowhere larger than the pixels.
-    long double sum = 0;
+    Wide sum = 0;
     for (Size n = 0; n < kw; ++n) sum += std::fabs(taps[y * kw + n] * (scale / *largest));
     int power;
     std::frexp(sum, &power);
     for (Size n = 0; n < kw; ++n) found[std::size_t(n)] = T(std::ldexp(taps[y * kw + n] * (scale / *largest), -power));
     for (Size m = 0; m < kh; ++m) found[std::size_t(kw + m)] = T(std::ldexp(taps[m * kw + x] / scale, power));
-    const long double most = std::numeric_limits<T>::epsilon() * total;
-    long double left = 0;
+    const Wide most = std::numeric_limits<T>::epsilon() * total;
+    Wide left = 0;
     for (Size m = 0; m < kh; ++m) {
         for (Size n = 0; n < kw; ++n)
-            left += std::fabs(taps[m * kw + n] - static_cast<long double>(found[std::size_t(kw + m)]) * found[std::size_t(n)]);
+            left += std::fabs(taps[m * kw + n] - static_cast<Wide>(found[std::size_t(kw + m)]) * found[std::size_t(n)]);
         if (!(left <= most)) return {};
     }
     return found;

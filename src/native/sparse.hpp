@@ -30,9 +30,9 @@ template <int R, int V, class T> void tile_of_terms(const Reading<T>& reading, S
 template <int R, class T> void columns_of_terms(const Reading<T>& reading, Size count, T* const* to) {
     Size group = 2;
     while (group * group < reading.term_count) ++group;
-    across<T, VECTORS<T>>(
-        count, [&](Size x) __attribute__((always_inline)) { tile_of_terms<R, VECTORS<T>, T>(reading, group, x, to); },
-        [&](Size x) __attribute__((always_inline)) { tile_of_terms<R, 1, T>(reading, group, x, to); });
+    across<T, VECTORS<T>>(count, [&](Size x, auto vectors) __attribute__((always_inline)) {
+        tile_of_terms<R, vectors, T>(reading, group, x, to);
+    });
 }
 
 }}  // namespace faltung::FALTUNG_LEVEL

@@ -1,5 +1,6 @@
 // Tiles of a picture by way of their spectra (overlap-save). Two tiles of real numbers make one of complex numbers:
-// the kernel is real, so their answers come apart again as real and imaginary part.
+// the kernel is real, so their answers come apart again as real and imaginary part. Whole numbers leave room in double
+// precision for two more: answers to a + split b come apart again by rounding to multiples of `split`.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -69,8 +70,9 @@ template <class T> class Tiles {
         along_y.template apply<false>(panel, width);
     }
 
-    // Writes the pixels of a tile's columns x0 .. x0+width-1; false where all of them are padding.
-    bool fill(Size number, Size x0, Size width, T* to) const {
+    // Writes the pixels of a tile's columns x0 .. x0+width-1, or adds `split` times them to those of another one, which
+    // were written before; false where all of them are padding.
+    template <bool MORE> bool fill(Size number, Size x0, Size width, T* to) const {
         const Size first_y = number / across * places_y * job.y.stride - job.y.before;
         const Size first_x = number % across * places_x * job.x.stride - job.x.before + x0;
         // Beyond the padding nothing is read by an answer that is kept.
@@ -78,8 +80,14 @@ template <class T> class Tiles {
         const Size read = number < 0 ? 0 : std::max<Size>(0, std::min(width, end_x - first_x));
         for (Size r = 0; r < ty; ++r, to += panel.pitch) {
             const Size place = read && first_y + r < end_y ? source(job.y, first_y + r) : -1;
-            if (place < 0) std::fill(to, to + width, T(0));
-            else {
+            if constexpr (MORE) {
+                T line[PANEL];
+                if (place < 0) continue;
+                load(job, job.image + place * job.image_row, first_x, 1, read, line);
+                for (Size c = 0; c < read; ++c) to[c] += T(job.split) * line[c];
+            } else if (place < 0) {
+                std::fill(to, to + width, T(0));
+            } else {
                 load(job, job.image + place * job.image_row, first_x, 1, read, to);
                 std::fill(to + read, to + width, T(0));
             }
@@ -87,8 +95,9 @@ template <class T> class Tiles {
         return read > 0;
     }
 
-    // Writes the answers in a tile's columns x0 .. x0+width-1; false where one is not finite.
-    bool keep(Size number, Size kernel, Size x0, Size width, const T* from) const {
+    // Writes the answers in a tile's columns x0 .. x0+width-1, or where there is `split` those of the one tile or of the
+    // other one; false where one is not finite.
+    bool keep(Size number, Size kernel, Size x0, Size width, const T* from, bool other = false) const {
         if (number < 0) return true;
         const Size stride = job.x.stride, y0 = number / across * places_y, first = number % across * places_x;
         const Size c0 = (x0 + stride - 1) / stride;
@@ -111,6 +120,13 @@ template <class T> class Tiles {
             }
             if (whole)
                 for (Size c = 0; c < count; ++c) line[c] = std::rint(line[c]);
+            if (job.split != 0) {
+                const T split = T(job.split), part = 1 / split;  // powers of two
+                for (Size c = 0; c < count; ++c) {
+                    const T multiple = std::rint(line[c] * part);
+                    line[c] = other ? multiple : line[c] - multiple * split;
+                }
+            }
             store<T>(line, count, to, job.answer_column, job.result);
         }
         return worst != EXPONENT;
@@ -159,12 +175,21 @@ public:
         }
     }
 
-    // Computes two tiles, or one where the second is -1; false where an answer is not finite.
-    bool pair(Size one, Size two, const T* spectra) {
+    // How many tiles make one.
+    Size together() const { return job.split != 0 ? 4 : 2; }
+
+    // Computes the tiles first .. last-1, at most so many; false where an answer is not finite.
+    bool compute(Size first, Size last, const T* spectra) {
+        const auto number = [&](Size n) { return first + n < last ? first + n : -1; };
         for (Size x = 0; x < tx; x += PANEL) {
             const Size width = std::min(PANEL, tx - x);
-            const bool first = fill(one, x, width, panel.re), second = fill(two, x, width, panel.im);
-            if (first || second) forward(x, width);
+            bool any = fill<false>(number(0), x, width, panel.re);
+            any |= fill<false>(number(1), x, width, panel.im);
+            if (job.split != 0) {
+                any |= fill<true>(number(2), x, width, panel.re);
+                any |= fill<true>(number(3), x, width, panel.im);
+            }
+            if (any) forward(x, width);
             else {
                 std::fill(turned.re + x * turned.pitch, turned.re + (x + width) * turned.pitch, T(0));
                 std::fill(turned.im + x * turned.pitch, turned.im + (x + width) * turned.pitch, T(0));
@@ -180,8 +205,12 @@ public:
             for (Size x = 0; x <= (places_x - 1) * job.x.stride; x += PANEL) {  // what lies behind is mixed and not kept
                 const Size width = std::min(PANEL, tx - x);
                 backward(x, width);
-                finite &= keep(one, k, x, width, panel.re);
-                finite &= keep(two, k, x, width, panel.im);
+                finite &= keep(number(0), k, x, width, panel.re);
+                finite &= keep(number(1), k, x, width, panel.im);
+                if (job.split != 0) {
+                    keep(number(2), k, x, width, panel.re, true);
+                    keep(number(3), k, x, width, panel.im, true);
+                }
             }
         }
         return finite;

@@ -106,13 +106,10 @@ template <int R, int H, int W, int V, bool EVEN, class T> void tile(const Readin
 }
 
 template <int R, int H, int W, int V, bool EVEN, class T> void columns(const Reading<T>& reading, Size count, T* const* to) {
-    across<T, V>(
-        count,
-        [&](Size x) __attribute__((always_inline)) {
-            if constexpr (R == ROWS) reading.template fetch<V * Vector<T>::width>(x);
-            tile<R, H, W, V, EVEN, T>(reading, x, to);
-        },
-        [&](Size x) __attribute__((always_inline)) { tile<R, H, W, 1, EVEN, T>(reading, x, to); });
+    across<T, V>(count, [&](Size x, auto vectors) __attribute__((always_inline)) {
+        if constexpr (R == ROWS && vectors == V) reading.template fetch<V * Vector<T>::width>(x);
+        tile<R, H, W, vectors, EVEN, T>(reading, x, to);
+    });
 }
 
 }}  // namespace faltung::FALTUNG_LEVEL

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "shuffle.hpp"
-#include "tile.hpp"
+#include "reading.hpp"
 
 namespace faltung { namespace FALTUNG_LEVEL {
 
@@ -24,6 +24,15 @@ template <class T> class Transform {
     const Size n;
     const T *const cosines, *const sines;  // of 2 pi j / n
 
+    // The cosine of 2 pi j / n; both are whole numbers, and n a multiple of 4.
+    static long double cosine(Size j, Size n) {
+        j %= n;
+        if (2 * j > n) j = n - j;
+        if (4 * j > n) return -cosine(n / 2 - j, n);
+        const long double unit = 2 * 3.14159265358979323846264338327950288L / static_cast<long double>(n);
+        return 8 * j <= n ? std::cos(unit * static_cast<long double>(j)) : std::sin(unit * static_cast<long double>(n / 4 - j));
+    }
+
     // Tables are made once for each power of two.
     static const T* table(Size n) {
         static std::once_flag made[LARGEST + 1];
@@ -32,10 +41,9 @@ template <class T> class Transform {
         while (Size(1) << log < n) ++log;
         std::call_once(made[log], [&] {
             tables[log].resize(std::size_t(2 * n));
-            for (Size j = 0; j < n; ++j) {
-                const double angle = 2 * 3.14159265358979323846 * double(j) / double(n);
-                tables[log][std::size_t(j)] = T(std::cos(angle));
-                tables[log][std::size_t(n + j)] = T(std::sin(angle));
+            for (Size j = 0; j < n; ++j) {  // both in eighths of the circle, where the angle is small and errs little
+                tables[log][std::size_t(j)] = T(cosine(j, n));
+                tables[log][std::size_t(n + j)] = T(cosine(j + 3 * n / 4, n));
             }
         });
         return tables[log].data();

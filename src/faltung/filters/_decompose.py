@@ -46,7 +46,8 @@ def _separated(content: bytes, dtype: str, shape: tuple[int, int], summed: str, 
         return np.zeros((1, shape[0]), summed), np.zeros((1, shape[1]), summed)
     if np.dtype(summed).kind == "i":
         return _of_integers(kernel, summed, most)
-    return _of_floats(kernel.astype(np.longdouble), summed, most)
+    wide = np.float64 if summed == "float32" else np.longdouble
+    return _of_floats(kernel.astype(wide), summed, most)
 
 
 def _of_integers(kernel: NDArray[Any], summed: str, most: int) -> Factors | None:
@@ -120,7 +121,7 @@ def _of_floats(kernel: NDArray[Any], summed: str, most: int) -> Factors | None:
         power = np.frexp(np.abs(row).sum())[1]
         columns.append(np.ldexp(left[:, x] / scale, power).astype(summed))
         rows.append(np.ldexp(row, -power).astype(summed))
-        left = left - np.outer(columns[-1].astype(np.longdouble), rows[-1].astype(np.longdouble))
+        left = left - np.outer(columns[-1].astype(left.dtype), rows[-1].astype(left.dtype))
         if np.abs(left).sum() <= unit * total:
             return np.array(columns), np.array(rows)
         if not np.isfinite(left).all():

@@ -263,7 +263,7 @@ def _run(settled: _Settled, image: NDArray[Any], boundary: str, layer: str, out:
     if plan is not None and method == "fft":
         if plan.core == "native":
             taps = bank.astype(plan.working)
-            spectra = settled.known.get("spectra") or _native.spectra_of(taps, y, x, *plan.sides)
+            spectra = settled.known.get("spectra") or _native.spectra_of(taps, y, x, *plan.sides, plan.split)
             if spectra.content.nbytes <= KEPT:
                 settled.known["spectra"] = spectra
             if not _native.correlate(image, taps, y, x, boundary, 0, plan.threads, out, spectra):

@@ -111,8 +111,8 @@ def correlate(
         (axis.pixels, axis.answers, axis.window.kernel, axis.window.stride, axis.window.dilation, axis.window.before)
         for axis in (y, x)
     ]
-    sides, content = ((spectra.tile_y, spectra.tile_x), spectra.content) if spectra else ((0, 0), None)
-    finite: bool = core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, sparse, threads, *sides, content)
+    tiles = (spectra.tile_y, spectra.tile_x, spectra.content, spectra.split) if spectra else (0, 0, None, 0.0)
+    finite: bool = core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, sparse, threads, *tiles)
     return finite
 
 
@@ -123,9 +123,13 @@ class Spectra:
     tile_y: int
     tile_x: int
     content: NDArray[Any]
+    split: float
+    """Of integers: how many times one tile another one is added to it, to be transformed together; 0 for not at all."""
 
 
-def spectra_of(bank: NDArray[Any], y: _geometry.Axis, x: _geometry.Axis, tile_y: int, tile_x: int) -> Spectra:
+def spectra_of(
+    bank: NDArray[Any], y: _geometry.Axis, x: _geometry.Axis, tile_y: int, tile_x: int, split: float
+) -> Spectra:
     """Return the spectra of a bank (N, kh, kw) of floats, for tiles whose sides are powers of two."""
     assert core is not None
-    return Spectra(tile_y, tile_x, core.spectrum(bank, y.window.dilation, x.window.dilation, tile_y, tile_x))
+    return Spectra(tile_y, tile_x, core.spectrum(bank, y.window.dilation, x.window.dilation, tile_y, tile_x), split)

@@ -14,6 +14,7 @@ fft
 The constants were measured on one machine (AMD EPYC with AVX2, one thread); only their ratios matter.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ from faltung.filters import _decompose, _geometry, _native
 
 METHODS = ("direct", "sparse", "separable", "fft")
 EXACT = 2.0**-53
-SINGLE = 2.0**-24
 MOST_THREADS = 2**16
 """More than any machine has; the core takes at most 256."""
 
@@ -61,6 +61,8 @@ class Plan:
     """The dtype of the transforms."""
     sides: tuple[int, int] = (0, 0)
     """The sides of their tiles."""
+    split: float = 0.0
+    """How many times a tile of integers another one is added to it, so that four make one of complex numbers."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what can be written as JSON."""
@@ -168,16 +170,14 @@ def choose(
     if factors:
         rank = sum(len(rows) for _, rows in factors)
         seconds["separable"] = answers * (rank * (kh + kw) * per.pass_ + kernels * per.answer)
-    if sure and not thorough:
-        return _chosen(sure, seconds, core, thread_count(threads), factors, "", (0, 0), taps, layer, clear=True)
-    sides = _sides(y, x, core, "float32" if taps.dtype == np.float32 else "float64")
-    working = _working(taps, pixels, largest, sides, asked=method == "fft") if 0 not in sides else ""
-    if working:
-        tiles = planes * _tiles(y, sides[0]) * _tiles(x, sides[1])
-        seconds["fft"] = _FFT_START[core] + (tiles * (kernels + 1) + kernels) * _tile_seconds(sides, core, working) / 2
+    spectral = _NONE
+    if not sure or thorough:
+        spectral = _transforms(taps, pixels, largest, y, x, planes, core, asked=method == "fft")
+    if spectral.working:
+        seconds["fft"] = spectral.seconds
     return _chosen(
-        sure or method, seconds, core, thread_count(threads), factors, working, sides, taps, layer, clear=bool(sure)
-    )  # fmt: skip
+        sure or method, seconds, core, thread_count(threads), factors, spectral, taps, layer, clear=bool(sure)
+    )
 
 
 def _surely(taps: NDArray[Any], answers: int, planes: int) -> tuple[str, tuple[_decompose.Factors, ...]]:
@@ -200,8 +200,7 @@ def _chosen(
     core: str,
     threads: int,
     factors: tuple[_decompose.Factors, ...],
-    working: str,
-    sides: tuple[int, int],
+    spectral: "_Transforms",
     taps: NDArray[Any],
     layer: str,
     *,
@@ -227,32 +226,81 @@ def _chosen(
         reason = "asked for"
     elif clear and best == "direct" and kh * kw > 25:
         reason = "so little work that looking for another way would cost more"
-    return Plan(best, reason, seconds, core, threads, factors if best == "separable" else (), working, sides)
+    return Plan(
+        best, reason, seconds, core, threads, factors if best == "separable" else (),
+        spectral.working, spectral.sides, spectral.split,
+    )  # fmt: skip
 
 
-def _working(taps: NDArray[Any], pixels: str, largest: float, sides: tuple[int, int], *, asked: bool) -> str:
-    """Return the dtype of transforms whose error is below that of a direct sum; empty where there is none.
+@dataclass(frozen=True)
+class _Transforms:
+    """Tiles that are soonest, in a dtype whose rounding is proven small enough; none where `working` is empty."""
 
-    The error of a product of spectra of N points is at most about 5 log2(N) u |x| |k|, with Euclidean norms over a
-    tile and u the unit roundoff (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 24.1; three
-    transforms). Integers need it below 1/4, to be rounded right. Floats need it below the bound of a direct sum of
-    n products, n u max|x| sum|k|, both taken at their worst over a tile.
+    seconds: float = math.inf
+    working: str = ""
+    sides: tuple[int, int] = (0, 0)
+    split: float = 0.0
+
+
+_NONE = _Transforms()
+
+
+def _transforms(
+    taps: NDArray[Any],
+    pixels: str,
+    largest: float,
+    y: _geometry.Axis,
+    x: _geometry.Axis,
+    planes: int,
+    core: str,
+    *,
+    asked: bool,
+) -> _Transforms:
+    """Return the transforms that cost least among those whose error is below that of a direct sum.
+
+    The error of a product of spectra of N points is at most about 10 log2(N) u |x| |k|, with Euclidean norms over a
+    tile and u the unit roundoff. Of the three transforms each has log4(N) stages of radix 4, and a stage errs by at
+    most sqrt(5) u for the products (R. Brent, C. Percival and P. Zimmermann, Error bounds on complex floating-point
+    multiplication, 2007), 2 u for two sums and 2.3 u for the roots; they add up since a stage keeps the Euclidean norm,
+    as in N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 24.1. Integers need it below 1/4, to be
+    rounded right. Floats need it below the bound of a direct sum of n products, n u max|x| sum|k|, both taken at their
+    worst over a tile.
+
+    Integers rarely need all of double precision: where the bound allows it, a tile and `split` times another one are
+    transformed as one. `split` is larger than twice any answer, so that both are found again by rounding.
     """
     if taps.dtype.kind not in "if":
-        return ""
-    points = sides[0] * sides[1]
-    kernels = taps.reshape(len(taps), -1).astype(np.float64)
-    lengths = np.sqrt((kernels**2).sum(1))
+        return _NONE
+    kernels, kh, kw = taps.shape
+    flat = taps.reshape(kernels, -1).astype(np.float64)
+    lengths, sums = np.sqrt((flat**2).sum(1)), np.abs(flat).sum(1)
     if not np.isfinite(lengths).all():
-        return ""
-    growth = 5 * np.log2(points) * np.sqrt(points)
-    if taps.dtype.kind == "i":
-        return "float64" if growth * EXACT * largest * lengths.max() < 0.25 else ""
-    if taps.dtype == np.float32:
-        single = growth * lengths <= kernels.shape[1] * np.abs(kernels).sum(1)
-        return "float32" if single.all() else "float64"
-    double = growth * lengths <= kernels.shape[1] * np.abs(kernels).sum(1)
-    return "float64" if asked or double.all() else ""
+        return _NONE
+    reach = largest * float(sums.max())
+    split = max(2.0, 2.0 ** math.ceil(math.log2(2 * reach + 1))) if core == "native" and taps.dtype.kind == "i" else 0.0
+    found = _NONE
+    for sides in ((a, b) for a in SIDES for b in SIDES if a >= y.window.extent and b >= x.window.extent):
+        points = sides[0] * sides[1]
+        growth = 10 * math.log2(points) * math.sqrt(points)
+        together, apart = 2, split
+        if taps.dtype.kind == "i":
+            error = growth * EXACT * largest * float(lengths.max())
+            working = "float64" if error < 0.25 else ""
+            if split and error * (1 + split) < 0.25:
+                together = 4
+            else:
+                apart = 0.0
+        else:
+            rounds_less = bool((growth * lengths <= kh * kw * sums).all())
+            single = taps.dtype == np.float32
+            working = "float32" if single and rounds_less else "float64" if single or rounds_less or asked else ""
+        if working:
+            tiles = -(-_tiles(y, sides[0]) * _tiles(x, sides[1]) // together)  # of complex numbers
+            made = planes * tiles * (kernels + 1) + kernels / 2
+            seconds = _FFT_START[core] + made * _tile_seconds(sides, core, working)
+            if seconds < found.seconds:
+                found = _Transforms(seconds, working, sides, apart)
+    return found
 
 
 @dataclass(frozen=True)
@@ -309,16 +357,6 @@ def _tile_seconds(sides: tuple[int, int], core: str, working: str) -> float:
 
 def _tiles(axis: _geometry.Axis, side: int) -> int:
     return int(-(-(axis.window.stride * (axis.answers - 1) + 1) // (side - axis.window.extent + 1)))
-
-
-def _sides(y: _geometry.Axis, x: _geometry.Axis, core: str, working: str) -> tuple[int, int]:
-    """Return the sides of the tiles that cost least; zeros where the taps span more than any has room for."""
-    open_ = [(a, b) for a in SIDES for b in SIDES if a >= y.window.extent and b >= x.window.extent]
-    return min(
-        open_,
-        key=lambda sides: _tiles(y, sides[0]) * _tiles(x, sides[1]) * _tile_seconds(sides, core, working),
-        default=(0, 0),
-    )
 
 
 def _kind(summed: str) -> str:
