@@ -77,6 +77,8 @@ class Cell:
     kernel: str | tuple[int, ...]
     padding: str = "same"
     quick: bool = False
+    layout: str = ""
+    """'last': the channels of a pixel lie beside each other. 'depthwise': each channel has a kernel of its own."""
 
     def make(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the picture and the kernel."""
@@ -88,6 +90,11 @@ class Cell:
         floats = np.float64 if self.dtype == "float64" else np.float32
         if self.kernel == "Sobel":
             kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+        elif self.kernel == "dots":  # 9 of 81 taps
+            kernel = np.zeros((9, 9))
+            kernel[::4, ::4] = random.integers(1, 9, (3, 3))
+        elif str(self.kernel).startswith("box"):
+            kernel = np.ones([int(str(self.kernel).split()[1])] * 2)
         elif isinstance(self.kernel, str):
             line = np.exp(-0.5 * np.linspace(-2.5, 2.5, int(self.kernel.split()[1])) ** 2)
             kernel = np.outer(line, line) / line.sum() ** 2
@@ -95,6 +102,8 @@ class Cell:
             kernel = random.integers(-4, 5, self.kernel)
         else:
             kernel = random.random(self.kernel) - 0.3
+        if self.layout == "last":
+            image = np.moveaxis(np.ascontiguousarray(np.moveaxis(image, 0, -1)), -1, 0)
         return image, kernel.astype(np.int16 if self.dtype == "uint8" else floats)
 
 
@@ -124,6 +133,14 @@ def cells() -> Iterator[Cell]:
     for dtype in ("float32", "uint8"):
         yield Cell(f"1000 x 28² 5x5 {dtype}", (1000, 28, 28), dtype, (5, 5), quick=dtype == "float32")
     yield Cell("3 x 1024² 5x5 float32", (3, 1024, 1024), "float32", (5, 5), quick=True)
+    for dtype in ("float32", "uint8"):
+        yield Cell(f"512² box 7 {dtype}", (512, 512), dtype, "box 7", quick=True)
+        yield Cell(f"512² 9 of 81 taps {dtype}", (512, 512), dtype, "dots", quick=True)
+        yield Cell(f"512² x 3, channels last, 3x3 {dtype}", (3, 512, 512), dtype, (3, 3), quick=True, layout="last")
+        yield Cell(f"512² x 3, channels last, 7x7 {dtype}", (3, 512, 512), dtype, (7, 7), layout="last")
+    for k in (3, 7):
+        yield Cell(f"depthwise 32 x 56² {k}x{k} float32", (32, 56, 56), "float32", (32, k, k), layout="depthwise")
+        yield Cell(f"depthwise 32 x 224² {k}x{k} float32", (32, 224, 224), "float32", (32, k, k), layout="depthwise")
     yield Cell("8192² 3x3 float32", (8192, 8192), "float32", (3, 3))
     yield Cell("8192² 3x3 uint8", (8192, 8192), "uint8", (3, 3))
     yield Cell("8192² 15x15 float32", (8192, 8192), "float32", (15, 15))
@@ -142,8 +159,9 @@ Way = tuple[Callable[[], Any], Callable[[Any], np.ndarray]]
 """A call, and what makes an array like ours of its answer."""
 
 
-def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple[str, Way]]:
+def peers(image: np.ndarray, kernel: np.ndarray, padding: str, layout: str) -> Iterator[tuple[str, Way]]:
     """Yield each library's way to compute a cell."""
+    depthwise = layout == "depthwise"
     whole = image.dtype == np.uint8
     planes, bank = image.reshape(-1, *image.shape[-2:]), kernel.reshape(-1, *kernel.shape[-2:])
     (height, width), k = image.shape[-2:], kernel.shape[-1]
@@ -151,10 +169,16 @@ def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple
     wide = planes.astype(np.int32) if whole else planes
     taps = bank.astype(np.int32) if whole else bank
     split = factors(kernel)
-    work = image.size * kernel.size
+    work = image.size * kernel.size // (len(kernel) if depthwise else 1)
+
+    def own(n: int) -> list[int]:
+        """Return the kernels of a plane."""
+        return [n] if depthwise else list(range(len(bank)))
 
     def joined(answers: Any) -> np.ndarray:
         made = np.stack([np.stack(list(each)) for each in answers])
+        if depthwise:
+            return made[:, 0]
         return made.reshape(*image.shape[:-2], *kernel.shape[:-2], *made.shape[-2:])
 
     def cut(answer: np.ndarray) -> np.ndarray:
@@ -164,19 +188,32 @@ def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple
     if work * 1.3e-9 < PATIENCE:
         yield (
             "scipy.signal",
-            (lambda: [[scipy.signal.correlate2d(p, t, mode=padding) for t in taps] for p in wide], joined),
+            (
+                lambda: [
+                    [scipy.signal.correlate2d(p, taps[t], mode=padding) for t in own(n)] for n, p in enumerate(wide)
+                ],
+                joined,
+            ),
         )
     flipped = taps[:, ::-1, ::-1]
     if k >= 7:
         yield (
             "scipy.oaconvolve",
-            (lambda: [[scipy.signal.oaconvolve(p, t, mode=padding) for t in flipped] for p in wide], joined),
+            (
+                lambda: [
+                    [scipy.signal.oaconvolve(p, flipped[t], mode=padding) for t in own(n)] for n, p in enumerate(wide)
+                ],
+                joined,
+            ),
         )
     if work * 0.8e-9 < PATIENCE:
         yield (
             "ndimage",
             (
-                lambda: [[cut(scipy.ndimage.correlate(p, t, mode="constant")) for t in taps] for p in wide],
+                lambda: [
+                    [cut(scipy.ndimage.correlate(p, taps[t], mode="constant")) for t in own(n)]
+                    for n, p in enumerate(wide)
+                ],
                 joined,
             ),
         )
@@ -197,11 +234,21 @@ def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple
             "cv2.filter2D",
             (
                 lambda: [
-                    [cut(cv2.filter2D(p, depth, t, borderType=cv2.BORDER_CONSTANT)) for t in exact] for p in planes
+                    [cut(cv2.filter2D(p, depth, exact[t], borderType=cv2.BORDER_CONSTANT)) for t in own(n)]
+                    for n, p in enumerate(planes)
                 ],
                 joined,
             ),
         )
+        if layout == "last":
+            pixels_last = np.moveaxis(image, 0, -1)
+            yield (
+                "cv2.filter2D, channels last",
+                (
+                    lambda: cv2.filter2D(pixels_last, depth, exact[0], borderType=cv2.BORDER_CONSTANT),
+                    lambda answer: np.moveaxis(answer, -1, 0),
+                ),
+            )
         if split:
             up, along = (each.astype(exact[0].dtype) for each in split)
             yield (
@@ -214,28 +261,32 @@ def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple
                 ),
             )
     dtype = torch.float64 if image.dtype == np.float64 else torch.float32
-    x = torch.from_numpy(planes).to(dtype)[:, None]
+    x = torch.from_numpy(np.ascontiguousarray(planes)).to(dtype)[:, None]
     w = torch.from_numpy(bank).to(dtype)[:, None]
+    groups = len(planes) if depthwise else 1
+    if depthwise:
+        x = x.transpose(0, 1)
 
     def as_ours(answer: Any) -> np.ndarray:
         array = np.asarray(answer)
-        return array.reshape(*image.shape[:-2], *kernel.shape[:-2], *array.shape[-2:])
+        return array.reshape(*image.shape[:-2], *(() if depthwise else kernel.shape[:-2]), *array.shape[-2:])
 
     def valid(x: Any, w: Any) -> Any:
-        return torch.nn.functional.conv2d(torch.nn.functional.pad(x, (half,) * 4) if half else x, w)
+        return torch.nn.functional.conv2d(torch.nn.functional.pad(x, (half,) * 4) if half else x, w, groups=groups)
 
     if work < LARGE:
         last, weights = x.to(memory_format=torch.channels_last), w.to(memory_format=torch.channels_last)
         yield "torch pad+valid", (lambda: valid(x, w), as_ours)
         yield "torch pad+valid, channels_last", (lambda: valid(last, weights), as_ours)
         if half and k < 11:
-            yield "torch padding", (lambda: torch.nn.functional.conv2d(x, w, padding=half), as_ours)
+            yield "torch padding", (lambda: torch.nn.functional.conv2d(x, w, padding=half, groups=groups), as_ours)
     if k >= 7 and not whole:
         side = [int(scipy.fft.next_fast_len(n + k - 1, real=True)) for n in (height, width)]
         turned = w.flip(-2, -1)[:, 0]
 
         def spectral() -> Any:
-            both = torch.fft.irfft2(torch.fft.rfft2(x, side) * torch.fft.rfft2(turned, side), side)
+            ahead = torch.fft.rfft2(x[0] if depthwise else x, side)
+            both = torch.fft.irfft2(ahead * torch.fft.rfft2(turned, side), side)
             start = half if padding == "same" else k - 1
             stop = [start + n - (0 if padding == "same" else k - 1) for n in (height, width)]
             return both[..., start : stop[0], start : stop[1]]
@@ -244,19 +295,29 @@ def peers(image: np.ndarray, kernel: np.ndarray, padding: str) -> Iterator[tuple
     if jax is not None and work < LARGE and dtype == torch.float32:
         pixels, weight = jax.numpy.asarray(x.numpy()), jax.numpy.asarray(w.numpy())
         pads = [(half, half)] * 2
-        made = jax.jit(lambda a, b: jax.lax.conv_general_dilated(a, b, (1, 1), pads))
+        made = jax.jit(lambda a, b: jax.lax.conv_general_dilated(a, b, (1, 1), pads, feature_group_count=groups))
         yield "jax", (lambda: made(pixels, weight).block_until_ready(), as_ours)
 
 
-def wrong_places(image: np.ndarray, kernel: np.ndarray, padding: str, answer: np.ndarray, bound: float) -> int:
+def ours(cell: Cell, image: np.ndarray, kernel: np.ndarray, threads: int) -> np.ndarray:
+    """Return our answers; those of a depthwise cell channel by channel, for there is no call for all."""
+    if cell.layout != "depthwise":
+        return faltung.correlate(image, kernel, padding=cell.padding, threads=threads)
+    answers = np.empty_like(image)
+    for channel, own, out in zip(image, kernel, answers, strict=True):
+        faltung.correlate(channel, own, padding=cell.padding, threads=threads, out=out)
+    return answers
+
+
+def wrong_places(cell: Cell, image: np.ndarray, kernel: np.ndarray, answer: np.ndarray, bound: float) -> int:
     """Return at how many of some places an answer differs from sums in Python by more than a bound."""
     random = np.random.default_rng(0)
-    half = kernel.shape[-1] // 2 if padding == "same" else 0
+    half = kernel.shape[-1] // 2 if cell.padding == "same" else 0
     k, wrong = kernel.shape[-1], 0
     for _ in range(50):
         at = tuple(int(random.integers(n)) for n in answer.shape)
         plane = image[at[: image.ndim - 2]]
-        taps = kernel[at[image.ndim - 2]] if kernel.ndim == 3 else kernel
+        taps = kernel[at[0 if cell.layout == "depthwise" else image.ndim - 2]] if kernel.ndim == 3 else kernel
         y, x = at[-2] - half, at[-1] - half
         ys, xs = slice(max(y, 0), max(y + k, 0)), slice(max(x, 0), max(x + k, 0))
         window = plane[ys, xs]
@@ -273,13 +334,13 @@ def measured(cell: Cell, budget: float, threads: int) -> dict[str, Any]:
     if image.dtype.kind == "f":
         scale = float(abs(kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1])).sum(1).max())
         bound = scale * (1e-4 if image.dtype == np.float32 else 1e-11)
-    ways = {"faltung": (lambda: faltung.correlate(image, kernel, padding=cell.padding, threads=threads), np.asarray)}
+    ways: dict[str, Way] = {"faltung": (lambda: ours(cell, image, kernel, threads), np.asarray)}
     if threads > 1:
         ways["faltung, one thread"] = (
-            lambda: faltung.correlate(image, kernel, padding=cell.padding, threads=1), np.asarray,
+            lambda: ours(cell, image, kernel, 1), np.asarray,
         )  # fmt: skip
-    ways |= dict(peers(image, kernel, cell.padding))
-    ours, first, wrong = None, {}, []
+    ways |= dict(peers(image, kernel, cell.padding, cell.layout))
+    made, first, wrong = None, {}, []
     for name, (way, as_ours) in ways.items():  # warms up, too
         started = time.perf_counter()
         answer = way()
@@ -289,14 +350,14 @@ def measured(cell: Cell, budget: float, threads: int) -> dict[str, Any]:
             way()
             first[name] = min(first[name], time.perf_counter() - started)
         answer = as_ours(answer)
-        if ours is None:
-            ours = answer
-            if wrong_places(image, kernel, cell.padding, ours, bound):
+        if made is None:
+            made = answer
+            if wrong_places(cell, image, kernel, made, bound):
                 raise SystemExit(f"{cell.name}: faltung is wrong")
-        elif answer.shape != ours.shape or not (abs(answer - ours.astype(float)) <= bound).all():
+        elif answer.shape != made.shape or not (abs(answer - made.astype(float)) <= bound).all():
             wrong.append(name)
         del answer
-    del ours
+    del made
     for name in wrong:
         del ways[name]
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}

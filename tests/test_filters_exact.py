@@ -164,9 +164,7 @@ def test_sums_beyond_64_bits(level: str) -> None:
         correlate(image + 1, [[1, 1, 1]])
 
 
-@pytest.mark.parametrize(
-    ("dtype", "together"), [("uint8", 2), ("int16", 2), ("uint16", 2), ("uint8", 4), ("int8", 4)]
-)
+@pytest.mark.parametrize(("dtype", "together"), [("uint8", 2), ("int16", 2), ("uint16", 2), ("uint8", 4), ("int8", 4)])
 @pytest.mark.parametrize("shape", [(16, 16), (3, 60)])
 def test_spectra_of_integers_up_to_their_bound(level: str, dtype: str, shape: tuple[int, int], together: int) -> None:
     """The largest taps that transforms are granted still give exact answers, on the extremes of the pixels.

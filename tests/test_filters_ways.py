@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -273,3 +274,28 @@ def test_passes_overflow_only_where_sums_do(dtype: str, scale: float) -> None:
     for answers in (correlate(image, kernel), correlate(image, kernel, method="separable")):
         assert np.isfinite(answers).all()
         assert abs(Fraction(float(answers[5, 5])) / exact - 1) < 40 * Fraction(float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("boundary", ["zero", "reflect", "replicate", "circular"])
+def test_channels_beside_each_other(dtype: str, boundary: str) -> None:
+    """A picture (H, W, C) with its channels moved to the front is answered as a copy is, and laid out as it is."""
+    random = np.random.default_rng(8)
+    last = random.integers(0, 200, (13, 29, 3)).astype(dtype)
+    kernels = [random.integers(-3, 4, shape) for shape in ((3, 3), (5, 5), (1, 4), (7, 7))] + [
+        np.outer([1, 2, 1, 5], [1, 3, 1, 2])
+    ]
+    for kernel, stride, dilation in product(kernels, [1, 2], [1, 2]):
+        taps = kernel.astype(int if dtype == "uint8" else dtype)
+        how: dict[str, Any] = {"padding": "same", "stride": stride, "dilation": dilation, "boundary": boundary}
+        if boundary == "reflect" and dilation * 6 >= 13:
+            continue
+        expected = correlate(np.moveaxis(last, -1, 0).copy(), taps, **how)
+        for method in ("auto", "direct", "sparse"):
+            found = correlate(np.moveaxis(last, -1, 0), taps, method=method, **how)
+            assert (found == expected).all()
+            if _native.core is not None:
+                assert np.moveaxis(found, 0, -1).flags.c_contiguous
+            out = np.empty_like(expected)  # channel by channel
+            assert correlate(np.moveaxis(last, -1, 0), taps, method=method, out=out, **how) is out
+            assert (out == expected).all()

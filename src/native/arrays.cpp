@@ -70,14 +70,30 @@ PyObject* new_answers(int axes, npy_intp* shape, PyArray_Descr* type) {
     return made;
 }
 
+PyObject* new_answers_like(PyArrayObject* image, int axes, npy_intp* shape, PyArray_Descr* type) {
+    const Size size = PyArray_ITEMSIZE(image);
+    if (axes != 3 || PyArray_NDIM(image) != 3 || PyArray_DIM(image, 0) < 2 || PyArray_STRIDE(image, 0) != size ||
+        PyArray_STRIDE(image, 2) != size * PyArray_DIM(image, 0))
+        return new_answers(axes, shape, type);
+    npy_intp last[] = {shape[1], shape[2], shape[0]}, order[] = {2, 0, 1};
+    PyObject* made = new_answers(3, last, type);
+    PyArray_Dims turn{order, 3};
+    PyObject* turned = made ? PyArray_Transpose(reinterpret_cast<PyArrayObject*>(made), &turn) : nullptr;
+    Py_XDECREF(made);
+    return turned;
+}
+
 PyObject* empty(PyObject*, PyObject* args) {
+    PyObject* image = Py_None;
     PyArray_Dims shape{nullptr, 0};
     PyArray_Descr* type = nullptr;
     PyObject* made = nullptr;
-    if (PyArg_ParseTuple(args, "O&O&", PyArray_IntpConverter, &shape, PyArray_DescrConverter, &type)) {
-        if (PyDataType_REFCHK(type) || PyDataType_ELSIZE(type) == 0) PyErr_SetString(PyExc_TypeError, "numbers are wanted");
+    if (PyArg_ParseTuple(args, "O&O&|O", PyArray_IntpConverter, &shape, PyArray_DescrConverter, &type, &image)) {
+        if (image != Py_None && !PyArray_Check(image)) PyErr_SetString(PyExc_TypeError, "an array is wanted");
+        else if (PyDataType_REFCHK(type) || PyDataType_ELSIZE(type) == 0) PyErr_SetString(PyExc_TypeError, "numbers are wanted");
         else {
-            made = new_answers(shape.len, shape.ptr, type);
+            made = image == Py_None ? new_answers(shape.len, shape.ptr, type)
+                                    : new_answers_like(reinterpret_cast<PyArrayObject*>(image), shape.len, shape.ptr, type);
             type = nullptr;
         }
     }

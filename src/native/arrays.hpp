@@ -23,7 +23,10 @@ int number_of(Type type);
 // A new array for answers, not filled; takes the reference to the type.
 PyObject* new_answers(int axes, npy_intp* shape, PyArray_Descr* type);
 
-// empty(shape, dtype): the same for Python.
+// The same, with the channels of a pixel beside each other where those of the image (C, H, W) are.
+PyObject* new_answers_like(PyArrayObject* image, int axes, npy_intp* shape, PyArray_Descr* type);
+
+// empty(shape, dtype, image=None): the same for Python.
 PyObject* empty(PyObject*, PyObject* args);
 
 }  // namespace faltung

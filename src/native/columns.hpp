@@ -19,10 +19,11 @@ template <class T> void rows_of_columns(const Reading<T>& reading, int rows, Siz
     if (reading.height == 1) return columns<ROWS, 1, 0, V, false, T>(reading, count, to);
     if (reading.height == 2) return columns<ROWS, 2, 0, V, false, T>(reading, count, to);
     if (reading.width == 1) return columns<ROWS, 0, 1, V, true, T>(reading, count, to);
+    if (reading.height == 3 && reading.width == 3)
+        return reading.even ? columns_held<3, 3, true, T>(reading, count, to) : columns_held<3, 3, false, T>(reading, count, to);
     if (!reading.even) return columns<ROWS, 0, 0, V, false, T>(reading, count, to);
-    if (reading.height == 3 && reading.width == 3) return columns_held<3, 3, T>(reading, count, to);
     if constexpr (std::is_floating_point<T>::value) {
-        if (reading.height == 5 && reading.width == 5) return columns_held<5, 5, T>(reading, count, to);
+        if (reading.height == 5 && reading.width == 5) return columns_held<5, 5, true, T>(reading, count, to);
         if (reading.height == 7 && reading.width == 7) return columns<ROWS, 7, 7, V, true, T>(reading, count, to);
     }
     return columns<ROWS, 0, 0, V, true, T>(reading, count, to);

@@ -13,6 +13,21 @@ enum class Type { boolean, uint8, int8, uint16, int16, uint32, int32, uint64, in
 
 inline bool is_float(Type type) { return type >= Type::float16; }
 
+inline Size size_of(Type type) {
+    switch (type) {
+        case Type::boolean:
+        case Type::uint8:
+        case Type::int8: return 1;
+        case Type::uint16:
+        case Type::int16:
+        case Type::float16: return 2;
+        case Type::uint32:
+        case Type::int32:
+        case Type::float32: return 4;
+        default: return 8;
+    }
+}
+
 // One axis: answer i reads pixel stride*i + dilation*m - before for each tap m.
 struct Axis {
     Size pixels, answers, taps, stride = 1, dilation = 1, before = 0;

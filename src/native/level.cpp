@@ -8,8 +8,9 @@
 
 #include "columns.hpp"
 #include "levels.hpp"
-#include "rows.hpp"
+#include "pixels.hpp"
 #include "spectral.hpp"
+#include "weighing.hpp"
 
 namespace faltung { namespace FALTUNG_LEVEL {
 
@@ -28,51 +29,6 @@ template <class T> bool aligned(const char* at, Size step) {
     return reinterpret_cast<std::uintptr_t>(at) % alignof(T) == 0 && step % Size(alignof(T)) == 0;
 }
 
-// The pixels of a row that the answers x0 .. x1-1 read, as contiguous numbers of type T: one run for each phase of
-// the stride that a tap falls on. Rows are copied even where the picture's own would do: in a buffer they do not lie a
-// power of two apart, where they would drive one another out of the cache, and the borders need no loops of their own.
-template <class T> class Source {
-    const Job& job;
-    const Size start, extent;
-    const LoadPhase<T> load;
-    const Size phases;
-
-    Size along(Size phase) const { return (extent - phase + job.x.stride - 1) / job.x.stride; }
-
-public:
-    const Size length;  // from phase to phase
-    std::vector<Size> offsets;  // of the taps
-
-    Source(const Job& job, Size x0, Size x1)
-        : job(job), start(job.x.stride * x0 - job.x.before), extent(job.x.extent(x1 - x0)), load(loader<T>(job.pixel)),
-          phases(std::min(job.x.stride, job.x.extent(1))),
-          length((extent + job.x.stride - 1) / job.x.stride + Vector<T>::width), offsets(job.x.taps) {
-        for (Size n = 0; n < job.x.taps; ++n) {
-            const Size at = job.x.dilation * n;
-            offsets[n] = at % job.x.stride * length + at / job.x.stride;
-        }
-    }
-
-    Size room() const { return phases * length; }
-
-    // Whether a row that was made holds no infinity and no NaN.
-    bool finite(const T* row) const {
-        typename std::conditional<sizeof(T) == 4, std::int32_t, std::int64_t>::type wrong = 0;
-        for (Size phase = 0; phase < phases && phase < extent; ++phase)
-            for (Size i = 0; i < along(phase); ++i) {
-                const T pixel = row[phase * length + i];
-                wrong |= pixel - pixel != 0;  // infinity less itself is no number
-            }
-        return !wrong;
-    }
-
-    void row(Size place, T* to) const {
-        const char* from = job.image + place * job.image_row;
-        for (Size phase = 0; phase < phases && phase < extent; ++phase)
-            load(job, from, start + phase, job.x.stride, along(phase), to + phase * length);
-    }
-};
-
 // The taps of each kernel that are not 0, and where they read; `ends` has where those of a kernel end.
 template <class T> std::vector<Term<T>> terms_of(const Job& job, const Size* offsets, std::vector<Size>& ends) {
     std::vector<Term<T>> terms;
@@ -90,12 +46,13 @@ template <class T> std::vector<Term<T>> terms_of(const Job& job, const Size* off
 // the kernel is separable) stay in a ring until no answer needs them.
 template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Size last) {
     const Source<T> source_of(job, x0, x1);
-    const Size count = x1 - x0, room = count + Vector<T>::width;
+    const Size count = x1 - x0, room = pitch<T>(count + Vector<T>::width);
     const Size parts = std::max<Size>(job.rank, 1);
     // Rows that strides step over take no place.
     const Size stride = std::min(job.y.stride, job.y.extent(1)), span = stride * (ROWS - 1) + job.y.extent(1);
     const Size made_room = job.rank ? parts * room : source_of.room();
-    std::unique_ptr<T[]> ring(new T[span * made_room]), pixels(job.rank ? new T[source_of.room()] : nullptr);
+    std::unique_ptr<T[]> memory(new T[span * made_room + LINE<T>]), pixels(job.rank ? new T[source_of.room()] : nullptr);
+    T* const ring = memory.get() + LINE<T> - reinterpret_cast<std::uintptr_t>(memory.get()) / sizeof(T) % LINE<T>;
     std::unique_ptr<T[]> zeros(new T[std::max(source_of.room(), room)]());
     std::vector<Size> held(span, -job.y.before - 1);
     std::vector<const T*> listed(parts * span, zeros.get());
@@ -119,7 +76,7 @@ template <class T> void answers(const Job& job, Size x0, Size x1, Size first, Si
     // Lists a row; false where zero taps may not be left out, for zero times infinity is no number.
     auto list = [&](Size position, Size at) {
         const Size slot = stride < job.y.stride ? at : (position + job.y.before) % span, place = source(job.y, position);
-        T* row = ring.get() + slot * made_room;
+        T* row = ring + slot * made_room;
         if (place < 0) {
             for (Size c = 0; c < parts; ++c) listed[c * span + at] = zeros.get();
             return true;
@@ -243,6 +200,10 @@ template <class T> bool tiles_of(const Job& job, Size first, Size last) {
 
 bool tiles(const Job& job, Size first, Size last) {
     return job.summed == Type::float32 ? tiles_of<float>(job, first, last) : tiles_of<double>(job, first, last);
+}
+
+void weigh(const Job& job, Size first, Size last, double* to) {
+    job.summed == Type::float32 ? weigh<float>(job, first, last, to) : weigh<double>(job, first, last, to);
 }
 
 }}  // namespace faltung::FALTUNG_LEVEL

@@ -10,7 +10,8 @@ namespace faltung {
     void band(const Job&, Size, Size);      \
     void spectrum(const Job&, void*);       \
     bool tiles(const Job&, Size, Size);     \
-    constexpr Level level{#name, band, spectrum, tiles}; \
+    void weigh(const Job&, Size, Size, double*); \
+    constexpr Level level{#name, band, spectrum, tiles, weigh}; \
     }
 
 FALTUNG_DECLARED(baseline)

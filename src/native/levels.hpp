@@ -11,6 +11,7 @@ struct Level {
     void (*band)(const Job&, Size first, Size last);   // computes some rows of answers
     void (*spectrum)(const Job&, void* to);            // writes the spectra of the kernels
     bool (*tiles)(const Job&, Size first, Size last);  // computes some tiles; false where an answer is not finite
+    void (*weigh)(const Job&, Size first, Size last, double* to);  // adds derivatives by the taps, of some rows
 };
 
 // The levels that this machine can run, the best first.

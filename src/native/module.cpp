@@ -39,9 +39,41 @@ PyObject* wrong(const char* what) {
     return nullptr;
 }
 
+// Reads what image (..., H, W) and answer (..., N, H', W') say of a job whose axes are known. Every size is checked
+// against the arrays, so that nothing outside them is read or written; false where something does not fit.
+bool lay_out(PyArrayObject* image, PyArrayObject* answer, int boundary, Job& job, Planes& planes) {
+    const auto no = [](const char* what) { return wrong(what) != nullptr; };
+    if (boundary < 0 || boundary > 3) return no("no such boundary");
+    job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
+    const int rank = PyArray_NDIM(image);
+    if (rank < 2 || PyArray_NDIM(answer) != rank + 1) return no("the answer needs one axis more than the image");
+    for (const Axis* axis : {&job.y, &job.x})
+        if (const char* problem = problem_of(*axis)) return no(problem);
+    const npy_intp *shape = PyArray_DIMS(image), *to = PyArray_DIMS(answer);
+    if (shape[rank - 2] != job.y.pixels || shape[rank - 1] != job.x.pixels || to[rank - 1] != job.y.answers ||
+        to[rank] != job.x.answers)
+        return no("the axes are not those of the arrays");
+    if (!type_of(image, job.pixel) || !type_of(answer, job.result)) return no("no such type");
+    for (int axis = 0; axis < rank - 2; ++axis) {
+        if (shape[axis] != to[axis]) return no("image and answer differ in their batch");
+        planes.shape.push_back(shape[axis]);
+        planes.image_steps.push_back(PyArray_STRIDE(image, axis));
+        planes.answer_steps.push_back(PyArray_STRIDE(answer, axis));
+    }
+    job.kernels = to[rank - 2];
+    job.image = PyArray_BYTES(image);
+    job.image_row = PyArray_STRIDE(image, rank - 2);
+    job.image_column = PyArray_STRIDE(image, rank - 1);
+    job.swapped = PyArray_ISBYTESWAPPED(image);
+    job.answer = PyArray_BYTES(answer);
+    job.answer_kernel = PyArray_STRIDE(answer, rank - 2);
+    job.answer_row = PyArray_STRIDE(answer, rank - 1);
+    job.answer_column = PyArray_STRIDE(answer, rank);
+    return true;
+}
+
 // run(image (..., H, W), taps, answer (..., N, H', W'), y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra,
-// split): see Job. Every size is checked against the arrays, so that nothing outside them is read or written. Says whether all
-// answers are finite where spectra were given; else True.
+// split): see Job. Says whether all answers are finite where spectra were given; else True.
 PyObject* run(PyObject*, PyObject* args) {
     PyArrayObject *image, *taps, *answer;
     PyObject* spectra;
@@ -50,18 +82,9 @@ PyObject* run(PyObject*, PyObject* args) {
     if (!PyArg_ParseTuple(args, "O&O&O&O&O&inpinnOd", read_array, &image, read_array, &taps, read_array, &answer, read_axis,
                           &job.y, read_axis, &job.x, &boundary, &job.rank, &sparse, &threads, &job.tile_y, &job.tile_x, &spectra, &job.split))
         return nullptr;
-    if (boundary < 0 || boundary > 3) return wrong("no such boundary");
-    job.y.boundary = job.x.boundary = static_cast<Boundary>(boundary);
-    const int rank = PyArray_NDIM(image);
-    if (rank < 2 || PyArray_NDIM(answer) != rank + 1) return wrong("the answer needs one axis more than the image");
-    for (const Axis* axis : {&job.y, &job.x})
-        if (const char* problem = problem_of(*axis)) return wrong(problem);
-    const npy_intp *shape = PyArray_DIMS(image), *to = PyArray_DIMS(answer);
-    if (shape[rank - 2] != job.y.pixels || shape[rank - 1] != job.x.pixels || to[rank - 1] != job.y.answers ||
-        to[rank] != job.x.answers)
-        return wrong("the axes are not those of the arrays");
-    if (!type_of(image, job.pixel) || !type_of(answer, job.result) || !type_of(taps, job.summed))
-        return wrong("no such type");
+    Planes planes;
+    if (!lay_out(image, answer, boundary, job, planes)) return nullptr;
+    if (!type_of(taps, job.summed)) return wrong("no such type");
     if (job.summed != Type::int16 && job.summed != Type::int32 && job.summed != Type::int64 &&
         job.summed != Type::float32 && job.summed != Type::float64)
         return wrong("no sums in this type");
@@ -71,7 +94,6 @@ PyObject* run(PyObject*, PyObject* args) {
         return wrong("the answers are not of a type of sums");
     if (!PyArray_ISCARRAY_RO(taps) || !PyArray_ISNOTSWAPPED(answer) || !PyArray_ISWRITEABLE(answer))
         return wrong("the taps must be contiguous and the answer writeable");
-    job.kernels = to[rank - 2];
     if (job.rank < 0 || job.rank > 4096 || (job.rank && job.kernels != 1)) return wrong("an impossible rank");
     if (sparse && job.rank) return wrong("factors are not left out where they are 0");
     job.sparse = sparse;
@@ -93,23 +115,9 @@ PyObject* run(PyObject*, PyObject* args) {
         job.spectra = PyArray_DATA(given);
     }
 
-    Planes planes;
-    for (int axis = 0; axis < rank - 2; ++axis) {
-        if (shape[axis] != to[axis]) return wrong("image and answer differ in their batch");
-        planes.shape.push_back(shape[axis]);
-        planes.image_steps.push_back(PyArray_STRIDE(image, axis));
-        planes.answer_steps.push_back(PyArray_STRIDE(answer, axis));
-    }
-    job.image = PyArray_BYTES(image);
-    job.image_row = PyArray_STRIDE(image, rank - 2);
-    job.image_column = PyArray_STRIDE(image, rank - 1);
-    job.swapped = PyArray_ISBYTESWAPPED(image);
-    job.answer = PyArray_BYTES(answer);
-    job.answer_kernel = PyArray_STRIDE(answer, rank - 2);
-    job.answer_row = PyArray_STRIDE(answer, rank - 1);
-    job.answer_column = PyArray_STRIDE(answer, rank);
     job.taps = PyArray_DATA(taps);
     if (PyArray_SIZE(answer) == 0 || PyArray_SIZE(image) == 0) Py_RETURN_TRUE;
+    if (!spectral) join_channels(job, planes);
 
     bool finished = false;
     std::atomic<bool> finite{true};
@@ -119,6 +127,33 @@ PyObject* run(PyObject*, PyObject* args) {
         return nullptr;
     if (!finished) return nullptr;  // interrupted: the signal's exception is set
     return PyBool_FromLong(finite);
+}
+
+constexpr Size MOST_WEIGHED = 1 << 20;  // taps; every piece has sums of its own for all of them
+
+// weigh(image (..., H, W), derivatives by the answers (..., N, H', W'), y, x, boundary, threads): the derivatives by the
+// taps, float64 (N, kh, kw).
+PyObject* weigh(PyObject*, PyObject* args) {
+    PyArrayObject *image, *answer;
+    Job job{};
+    Planes planes;
+    int boundary, threads;
+    if (!PyArg_ParseTuple(args, "O&O&O&O&ii", read_array, &image, read_array, &answer, read_axis, &job.y, read_axis, &job.x,
+                          &boundary, &threads) ||
+        !lay_out(image, answer, boundary, job, planes))
+        return nullptr;
+    job.summed = job.result;
+    if ((job.result != Type::float32 && job.result != Type::float64) || PyArray_ISBYTESWAPPED(answer))
+        return wrong("the derivatives must be floats");
+    if (double(job.kernels) * double(job.y.taps) * double(job.x.taps) > double(MOST_WEIGHED))
+        return wrong("so many taps are not weighed at once");
+    npy_intp shape[] = {job.kernels, job.y.taps, job.x.taps};
+    PyObject* made = PyArray_ZEROS(3, shape, NPY_FLOAT64, 0);
+    if (!made || PyArray_SIZE(answer) == 0 || PyArray_SIZE(image) == 0) return made;
+    double* to = static_cast<double*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(made)));
+    bool finished = false;
+    if (!without_python([&] { finished = compute_weights(job, planes, threads, to); }) || !finished) Py_CLEAR(made);
+    return made;
 }
 
 // spectrum(taps (N, kh, kw), dilation y, dilation x, tile_y, tile_x): the spectra that `run` takes.
@@ -185,10 +220,11 @@ PyObject* use(PyObject*, PyObject* arg) {
 
 PyMethodDef methods[] = {
     {"run", run, METH_VARARGS, "run(image, taps, answer, y, x, boundary, rank, sparse, threads, tile_y, tile_x, spectra, split)"},
+    {"weigh", weigh, METH_VARARGS, "weigh(image, derivatives, y, x, boundary, threads)"},
     {"spectrum", spectrum, METH_VARARGS, "spectrum(taps, dilation_y, dilation_x, tile_y, tile_x)"},
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(quick)), METH_FASTCALL,
      "quick(image, kernel, padding, stride, dilation, boundary, flip, threads, out), or None"},
-    {"empty", empty, METH_VARARGS, "empty(shape, dtype): a new array for answers, not filled."},
+    {"empty", empty, METH_VARARGS, "empty(shape, dtype, image=None): a new array for answers, laid out like the image, not filled."},
     {"is_sooner_apart", is_sooner_apart, METH_VARARGS,
      "is_sooner_apart(kh, kw, whole): whether two passes are sooner than direct sums, of whole numbers or floats."},
     {"is_sooner_skipping", is_sooner_skipping, METH_VARARGS,

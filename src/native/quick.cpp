@@ -208,7 +208,8 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
         planes.shape.push_back(PyArray_DIM(image, axis));
         planes.image_steps.push_back(PyArray_STRIDE(image, axis));
     }
-    const Size size = job.y.taps * job.x.taps, many = planes.count();
+    const Size size = job.y.taps * job.x.taps;
+    Size many = planes.count();
     const bool small = double(many) * double(job.y.answers) * double(job.x.answers) * double(job.kernels * size) <= QUICK_WORK;
     const int threads = small && args[7] == Py_None ? 1 : read_threads(args[7]);
     if (threads == 0 || problem_of(job.y) || problem_of(job.x)) Py_RETURN_NONE;
@@ -254,7 +255,7 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
         made = args[8];
         Py_INCREF(made);
     } else {
-        made = new_answers(to, shape, PyArray_DescrFromType(number_of(job.result)));
+        made = new_answers_like(image, to, shape, PyArray_DescrFromType(number_of(job.result)));
         if (!made) {  // out of memory, which the other way tells
             PyErr_Clear();
             Py_RETURN_NONE;
@@ -270,6 +271,8 @@ PyObject* quick(PyObject*, PyObject* const* args, Py_ssize_t count) {
     job.answer_row = PyArray_STRIDE(answer, to - 2);
     job.answer_column = PyArray_STRIDE(answer, to - 1);
     job.taps = taps.data();
+    join_channels(job, planes);
+    many = planes.count();
     bool finished = true, done = true;
     if (small && many == 1) {
         try {

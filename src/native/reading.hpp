@@ -19,6 +19,10 @@ template <class T> struct Vector {
 constexpr int ROWS = 4;
 template <class T> constexpr int VECTORS = std::is_floating_point<T>::value ? 3 : 2;
 
+// Rows begin at lines of the cache, an odd number of them apart: so they do not drive one another out of it.
+template <class T> constexpr Size LINE = 64 / Size(sizeof(T));
+template <class T> Size pitch(Size numbers) { return ((numbers + LINE<T> - 1) / LINE<T> | 1) * LINE<T>; }
+
 // A tap and where it reads: the row, as listed, and how many pixels further on.
 template <class T> struct Term {
     Size row, offset;

@@ -48,10 +48,18 @@ struct Planes {
     }
 };
 
+// Makes one plane of channels that lie beside each other, in the pixels and in the answers: C times as wide, its taps C
+// apart. Nothing is done where the boundary or strides do not allow it.
+void join_channels(Job& job, Planes& planes);
+
 // Computes a job on all planes with the level in use; false where Ctrl-C was pressed. `finite` turns false where tiles
 // gave an answer that is not.
 bool compute(const Job& job, const Planes& planes, int threads);
 bool compute_tiles(const Job& job, const Planes& planes, int threads, std::atomic<bool>& finite);
+
+// Writes the derivatives by the taps of a bank to `to`, of kernels x y.taps x x.taps; see Level::weigh. The sum does not
+// depend on the threads.
+bool compute_weights(const Job& job, const Planes& planes, int threads, double* to);
 
 // Calls a function without the GIL; false where it has run out of something, the exception set. Only C++'s own
 // exceptions are caught: a thread that Python ends while the interpreter shuts down unwinds through here too.

@@ -238,7 +238,7 @@ PLANNED = ("int8", "int16", "int32", "int64", "float16", "float32", "float64")
 def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], layer: str) -> NDArray[Any]:
     """Return where the answers go: the array that the user gave if the image is not in it, or a new one."""
     if out is None:
-        return _made(shape, answer, layer)
+        return _made(shape, answer, layer, image)
     if (
         not isinstance(out, np.ndarray)
         or out.shape != shape
@@ -250,9 +250,9 @@ def _room(out: Any, shape: tuple[int, ...], answer: str, image: NDArray[Any], la
     return _made(shape, answer, layer) if np.may_share_memory(out, image) else out
 
 
-def _made(shape: tuple[int, ...], answer: str, layer: str) -> NDArray[Any]:
+def _made(shape: tuple[int, ...], answer: str, layer: str, image: NDArray[Any] | None = None) -> NDArray[Any]:
     try:
-        return _native.empty(shape, answer)
+        return _native.empty(shape, answer, image)
     except ValueError:  # more bytes than an address can say
         raise FaltungError(f"{layer}: answers of shape {shape} are more than any memory holds") from None
 

@@ -50,8 +50,13 @@ quick = _decline if core is None else core.quick
 """Do a call with common arguments from end to end where direct sums are surely best, or decline: None."""
 
 
-empty = np.empty if core is None else core.empty
-"""Make an array for answers of a shape and dtype, not filled; from memory that is kept for large ones."""
+def empty(shape: tuple[int, ...], dtype: str, image: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Make an array for answers, not filled; from memory that is kept for large ones.
+
+    Where the channels of an image (C, H, W) lie beside each other, so do those of its answers.
+    """
+    made: NDArray[Any] = np.empty(shape, dtype) if core is None else core.empty(shape, dtype, image)
+    return made
 
 
 def surely_direct(work: int, taps: int) -> bool:
@@ -107,13 +112,31 @@ def correlate(
     then False says that some answers are not finite.
     """
     assert core is not None
-    axes = [
-        (axis.pixels, axis.answers, axis.window.kernel, axis.window.stride, axis.window.dilation, axis.window.before)
-        for axis in (y, x)
-    ]
+    axes = _axes(y, x)
     tiles = (spectra.tile_y, spectra.tile_x, spectra.content, spectra.split) if spectra else (0, 0, None, 0.0)
     finite: bool = core.run(image, taps, out, *axes, BOUNDARIES.index(boundary), rank, sparse, threads, *tiles)
     return finite
+
+
+def weigh(
+    image: NDArray[Any], gradient: NDArray[Any], y: _geometry.Axis, x: _geometry.Axis, boundary: str, threads: int
+) -> NDArray[Any]:
+    """Return the derivative (N, kh, kw), float64, by the taps of a bank, of that by its answers (..., N, H', W')."""
+    assert core is not None
+    found: NDArray[Any] = core.weigh(image, gradient, *_axes(y, x), BOUNDARIES.index(boundary), threads)
+    return found
+
+
+def weighs(taps: int) -> bool:
+    """Say whether the core computes derivatives by so many taps: of larger kernels transforms are sooner."""
+    return core is not None and taps <= 1024
+
+
+def _axes(*axes: _geometry.Axis) -> list[tuple[int, ...]]:
+    return [
+        (axis.pixels, axis.answers, axis.window.kernel, axis.window.stride, axis.window.dilation, axis.window.before)
+        for axis in axes
+    ]
 
 
 @dataclass(frozen=True)

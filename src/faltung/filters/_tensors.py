@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 from torch.utils import _python_dispatch
 
 from faltung.boundary import index_map
-from faltung.filters import _engine, _geometry, _shifts
+from faltung.filters import _engine, _geometry, _native, _shifts, planner
 from faltung.rules import Window
 
 
@@ -103,7 +103,36 @@ class _Correlation(torch.autograd.Function):
         )
 
 
+class _Weighing(torch.autograd.Function):
+    """The derivative by the bank; linear in the picture and in the derivative by the answers.
+
+    Its own derivatives are the other two readings of one trilinear form: see `faltung.gradient.trilinear`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, gradient: Tensor, how: _How) -> Tensor:
+        ctx.save_for_backward(image, gradient)
+        ctx.how = how
+        threads = planner.thread_count(how.threads)
+        with np.errstate(all="ignore"):
+            found = _native.weigh(array_of(image), array_of(gradient), how.y, how.x, how.boundary, threads)
+        return torch.from_numpy(found).to(gradient.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        (image, gradient), how, (bank,) = ctx.saved_tensors, ctx.how, given
+        by_image, by_gradient = ctx.needs_input_grad[:2]
+        return (
+            _by_image(gradient, bank, how) if by_image else None,
+            _Correlation.apply(image, bank, how) if by_gradient else None,  # type: ignore[no-untyped-call]
+            None,
+        )
+
+
 def _by_bank(image: Tensor, gradient: Tensor, how: _How) -> Tensor:
+    if _native.weighs(how.y.window.kernel * how.x.window.kernel) and is_plain(image) and is_plain(gradient):
+        weighed: Tensor = _Weighing.apply(image, gradient, how)  # type: ignore[no-untyped-call]
+        return weighed
     y, x = _exchanged(how.y, how.layer), _exchanged(how.x, how.layer)
     found = gradient.new_zeros(gradient.shape[-3], how.y.window.kernel, how.x.window.kernel)
     planes, answers = image.reshape(-1, *image.shape[-2:]), gradient.reshape(-1, *gradient.shape[-3:])
