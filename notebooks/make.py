@@ -37,7 +37,10 @@ def sources(folder: Path = FOLDER) -> list[Path]:
 def made(source: Path) -> dict[str, str]:
     """Return the notebooks that a source gives, by their file names."""
     text = source.read_text(encoding="utf-8")
-    solved = form(text, solved=True)
+    try:
+        solved = form(text, solved=True)
+    except ValueError as problem:
+        raise ValueError(f"{source.name}, {problem}") from None
     if solved == text:
         return {f"{source.stem}.ipynb": notebook(text)}
     return {
@@ -68,7 +71,7 @@ def form(text: str, *, solved: bool) -> str:
         elif within == "# END" or solved:
             kept.append(line)
     if within != "# END":
-        raise ValueError(f"the last {within} has no # END")
+        raise ValueError(f"at the end: {within} without # END")
     return "\n".join(kept)
 
 

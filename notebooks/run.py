@@ -1,6 +1,6 @@
 """Runs the notebooks of this folder from clean kernels: `python notebooks/run.py [NAME.ipynb …]`.
 
-Without names, all that can run: where a notebook has solutions, those. What they gave is written to build/notebooks, each
+Without names, all that can run: where there are solutions, those. What they gave is written to build/notebooks, each
 notebook with its outputs, and its pictures in a folder of its name.
 """
 
@@ -14,6 +14,7 @@ from unittest import mock
 import nbclient
 import nbformat
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 FOLDER = Path(__file__).parent
 OUT = FOLDER.parent / "build" / "notebooks"
@@ -46,10 +47,12 @@ def run(path: Path, *, allow_errors: bool = False, **environment: str) -> Notebo
     with tempfile.TemporaryDirectory() as folder:
         own = {name: str(Path(folder) / name) for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
         (work := Path(folder) / "work").mkdir()
+        sockets = {"transport": "ipc", "ip": str(Path(folder) / "kernel")}  # no port that others could reach
         with mock.patch.dict(os.environ, own | environment):
             client = nbclient.NotebookClient(
                 notebook, timeout=None, kernel_name="python3", allow_errors=allow_errors,
                 resources={"metadata": {"path": str(work)}},
+                config=Config({"KernelManager": sockets} if os.name == "posix" else {}),
             )  # fmt: skip
             client.execute()
     return notebook

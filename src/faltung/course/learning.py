@@ -73,7 +73,7 @@ def check_train_epoch(train_epoch: Callable[..., Any]) -> None:
     """
     name = "train_epoch"
     batches = _batches()
-    net = _Watched()
+    net = _Watched().eval()
     before = net.linear.weight.detach().clone()
     gradients: list[Tensor] = []
     net.linear.weight.register_hook(gradients.append)  # type: ignore[no-untyped-call]

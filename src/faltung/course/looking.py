@@ -1,6 +1,7 @@
 """Checks of parts 5 and 6: how far units see, and what moves when the net is changed."""
 
 from collections.abc import Callable, Mapping
+from operator import add, mul
 from typing import Any, NamedTuple
 
 import torch
@@ -56,8 +57,10 @@ def check_receptive_field(receptive_field: Callable[..., Any]) -> None:
         "a layer's windows step over units that are already some pixels apart: (kernel - 1) · step": lambda layers: (
             _grown(layers, dense=True)
         ),
-        "strides multiply, they do not add up": lambda layers: _grown(layers, adds=True),
-        "the step is the last layer's alone; strides multiply": lambda layers: _grown(layers)[:1] + layers[-1][1:],
+        "strides multiply, they do not add up": lambda layers: _grown(layers, after=add),
+        "the step is not the last layer's stride alone; strides multiply": lambda layers: _grown(
+            layers, after=lambda step, stride: stride
+        ),
     }
     if given != right:
         known = next((f"{w}. " for w, wrong in mistakes.items() if [wrong(one) for one in SIGHTS] == given), "")
@@ -90,6 +93,7 @@ def check_predictions(predictions: Mapping[str, Any], features: Mapping[str, nn.
     for name, module in features.items():
         said = predictions.get(name)
         filled("predictions", *(said if isinstance(said, tuple | list) else [said]))
+        filled("Net", module)
         if not isinstance(said, tuple | list) or len(said) != 3:
             raise NotYet(f"predictions: three numbers are wanted of {name}, (size, field, step), not {said!r}.")
         truth = facts(module)
@@ -116,12 +120,11 @@ def _seen(layers: Windows) -> tuple[int, int]:
 
 
 def _grown(
-    layers: Windows, more: int = -1, early: bool = False, dense: bool = False, adds: bool = False
+    layers: Windows, more: int = -1, early: bool = False, dense: bool = False, after: Callable[[int, int], int] = mul
 ) -> tuple[int, int]:
     """Return the field and the step as they grow, with mistakes."""
     size, step = 1, 1
     for kernel, stride in layers:
-        after = step + stride if adds else step * stride
-        size += (kernel + more) * (1 if dense else after if early else step)
-        step = after
+        now, step = step, after(step, stride)
+        size += (kernel + more) * (1 if dense else step if early else now)
     return size, step
