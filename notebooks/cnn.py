@@ -81,6 +81,7 @@ course.check_correlate_one(correlate_one)
 # %%
 y = correlate_one(x, w)
 figure, axes = pyplot.subplots(1, 3, figsize=(9, 3.4), layout="constrained", width_ratios=(5, 3, 3))
+figure.get_layout_engine().set(w_pad=0.2)
 draw.grid(x, highlight=[(1, 0, 3, 3)], title="x, and the window of y[1, 0]", ax=axes[0])
 draw.kernel(w, title="w", ax=axes[1])
 draw.grid(y, highlight=[(1, 0, 1, 1)], signed=True, title="y", ax=axes[2])
@@ -290,7 +291,7 @@ test = normalise(test_bytes)
 example = torch.zeros(1, 1, 28, 28)
 
 # %%
-examples = [number for label in range(10) for number in np.flatnonzero(data.labels == label)[:3]]
+examples = np.stack([np.flatnonzero(data.labels == label)[:3] for label in range(10)], axis=1).flatten()
 names = [data.classes[data.labels[number]] for number in examples]
 draw.wall(data.pictures[examples, 0], names, columns=10, title="three of each class")
 pyplot.show()
@@ -526,6 +527,8 @@ draw.wall(shown, ["the picture", *(f"filter {number}" for number in range(16))],
 pyplot.show()
 
 # %% [markdown]
+# A frame around some maps? Behind `normalise` black is below 0, and the padding is 0: the net sees a brighter border.
+#
 # **5.1** How much of the picture does a feature see? Go through the layers, and keep two numbers: the size of what a
 # unit sees, and the step, how many pixels lie between what neighbouring units see.
 
@@ -540,8 +543,8 @@ def receptive_field(layers):
         step *= stride
     return size, step
     # BLANK
-    # # YOUR TURN: before the first layer, a unit is a pixel: size 1, step 1. A layer's window holds `kernel` units of the
-    # # layer before, which lie `step` pixels apart.
+    # # YOUR TURN: before the first layer, a unit is a pixel: size 1, step 1. A layer's window holds `kernel` units of
+    # # the layer before, which lie `step` pixels apart.
     # return ...
     # END
 
@@ -572,18 +575,19 @@ pyplot.show()
 # measures it by running the trained net on crops of a larger picture.
 
 # %%
-report = faltung.check(net.features, example)
-print(report.output().movement("y").sentence())
-print(f"{report.output().share:.0%} of the units are untouched by the padding")
-draw.equivariance(report)
+report = faltung.check(net.features, example, shifts=range(1, 9))
+print(report.output().movement("x").sentence())
+figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+draw.lattice(report, title=f"{report.output().share:.0%} of the units: no padding has touched them", ax=axes[0])
+draw.shift_error(report.measured, axis="x", title="how far the features are from moving along", ax=axes[1])
 pyplot.show()
 
 # %% [markdown]
-# The error is 0 for shifts by 4 pixels, on units that no padding has touched; by 1, 2 or 3 pixels no whole step fits.
-# And the whole net?
+# The error is 0 where the shift is a multiple of 4, on the units that no padding has touched; by 1, 2 or 3 pixels no
+# whole step fits. And the whole net?
 
 # %%
-print(faltung.check(net, example, measure=False).output().movement("y").culprits[0])
+print(faltung.check(net, example, measure=False).output().movement("x").culprits[0])
 
 # %% [markdown]
 # Behind the features, a linear layer has a weight for each place: a boot one step to the left is a different thing to

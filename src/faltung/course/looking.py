@@ -89,13 +89,14 @@ def check_predictions(predictions: Mapping[str, Any], features: Mapping[str, nn.
     NotYet
         If something is not as predicted: what, and how it comes about layer by layer.
     """
-    off = []
-    for name, module in features.items():
+    for name in features:
         said = predictions.get(name)
         filled("predictions", *(said if isinstance(said, tuple | list) else [said]))
-        filled("Net", module)
         if not isinstance(said, tuple | list) or len(said) != 3:
             raise NotYet(f"predictions: three numbers are wanted of {name}, (size, field, step), not {said!r}.")
+    off = []
+    for name, module in features.items():
+        filled("Net", module)
         truth = facts(module)
         rows = faltung.capture(module.eval(), torch.zeros(1, 1, 28, 28)).table().rows
         ways = {
@@ -103,7 +104,7 @@ def check_predictions(predictions: Mapping[str, Any], features: Mapping[str, nn.
             "field": [str(row.receptive_field[0]) for row in rows],
             "step": [str(row.stride[0]) for row in rows],
         }
-        for what, number, is_so in zip(Facts._fields, said, truth, strict=True):
+        for what, number, is_so in zip(Facts._fields, predictions[name], truth, strict=True):
             if number != is_so:
                 off.append(f"{name}: you say {what} {number}, and it goes {' → '.join(ways[what])}.")
     if off:
