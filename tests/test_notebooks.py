@@ -10,8 +10,6 @@ from notebooks import make, run
 from tests.test_training_data import DEBIAN, write_set
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-FEW = "400"
-"""Pictures to train on, where the time of a test is what counts."""
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def test_wrong_regions(text, said):
 @pytest.mark.parametrize("path", run.runnable(), ids=lambda path: path.name)
 def test_solved_notebooks_run(path, made_up):
     """Every cell runs in a clean kernel, in order, and none of them warns."""
-    notebook = run.run(path, FALTUNG_DATA=made_up, FALTUNG_COURSE_PICTURES=FEW)
+    notebook = run.run(path, FALTUNG_DATA=made_up, FALTUNG_COURSE_BUDGET="small")
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
     assert "Warning" not in said(notebook)
@@ -69,16 +67,16 @@ def test_solved_notebooks_run(path, made_up):
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="FASHION-MNIST IS MISSING: apt-get install dataset-fashion-mnist")
 def test_the_course_on_fashion_mnist():
-    """On 2,000 real pictures the solutions come to three quarters of the test half right, and chance is a tenth."""
-    notebook = run.run(FOLDER / "cnn_solutions.ipynb", FALTUNG_COURSE_PICTURES="2000")
+    """Trained on 1,000 real pictures for four epochs, the net gets seven in ten right, where chance gets one."""
+    notebook = run.run(FOLDER / "cnn_solutions.ipynb", FALTUNG_COURSE_BUDGET="small")
     found = re.search(r"test accuracy (\d+\.\d+)%", said(notebook))
     assert found is not None
-    assert float(found[1]) > 75
+    assert float(found[1]) > 70
 
 
 def test_blanks_are_told(made_up):
     """In the students' notebook each check, as long as its blank is empty, says so in words and without a traceback."""
-    notebook = run.run(FOLDER / "cnn.ipynb", allow_errors=True, FALTUNG_DATA=made_up, FALTUNG_COURSE_PICTURES=FEW)
+    notebook = run.run(FOLDER / "cnn.ipynb", allow_errors=True, FALTUNG_DATA=made_up, FALTUNG_COURSE_BUDGET="small")
     checks = [cell for cell in notebook.cells if cell.cell_type == "code" and "course.check_" in cell.source]
     assert len(checks) == checks_of("cnn_solutions.ipynb") >= 14
     for cell in checks:
