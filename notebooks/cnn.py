@@ -162,9 +162,10 @@ for name, kernel in KERNELS.items():
 # %% [markdown]
 # ## 2. Its backward pass by hand
 #
-# Training changes w and b against the gradient of a loss L. Backpropagation hands a layer $\partial L / \partial y$, of
-# the shape of y, and asks for three things: $\partial L/\partial b$, $\partial L/\partial w$, and $\partial L/\partial
-# x$, which goes on to the layer before. In code they are `dy`, `db`, `dw` and `dx`. By the chain rule
+# Training changes w and b against the gradient of a loss L. Backpropagation hands a layer $\partial L/\partial y$, of
+# the shape of y, and asks for three things: $\partial L/\partial b$, $\partial L/\partial w$, and
+# $\partial L/\partial x$, which goes on to the layer before. In code they are `dy`, `db`, `dw` and `dx`. By the chain
+# rule
 #
 # $$\frac{\partial L}{\partial w[o, c, u, v]} = \sum_{n, i, j} \frac{\partial L}{\partial y[n, o, i, j]} \cdot
 # \frac{\partial y[n, o, i, j]}{\partial w[o, c, u, v]}$$
@@ -565,13 +566,8 @@ units = {"0": (14, 14), "2": (7, 7), "3": (7, 7), "5": (3, 3)}
 figure, axes = pyplot.subplots(1, 5, figsize=(13, 3), layout="constrained")
 for (layer, (y, x)), ax in zip(units.items(), axes, strict=False):
     field = network.receptive_field(unit={"y": y, "x": x}, layer=layer)
-    title = f"unit ({y}, {x}) of\n{layer}, {net.features[int(layer)]._get_name()}"
-    draw.field(
-        field,
-        image=test_bytes[chosen, 0],
-        title=f"unit ({y}, {x})\nof {net.features[int(layer)]._get_name()} {layer}",
-        ax=ax,
-    )
+    title = f"unit ({y}, {x}) of\nlayer {layer}, {type(net.features[int(layer)]).__name__}"
+    draw.field(field, image=test_bytes[chosen, 0], title=title, ax=ax)
 corner = network.receptive_field(unit={"y": 0, "x": 6}, layer="5")
 draw.field(corner, image=test_bytes[chosen, 0], title="unit (0, 6):\npadding is no picture", ax=axes[4])
 pyplot.show()

@@ -77,7 +77,7 @@ def check_train_epoch(train_epoch: Callable[..., Any]) -> None:
     before = net.linear.weight.detach().clone()
     gradients: list[Tensor] = []
     net.linear.weight.register_hook(gradients.append)  # type: ignore[no-untyped-call]
-    arguments = {"net": net, "optimiser": torch.optim.SGD(net.parameters(), lr=0.5), "batches": batches}
+    arguments = {"net": net, "optimiser": torch.optim.SGD(net.parameters(), lr=0.5), "batches": iter(batches)}
     loss = ask(name, train_epoch, arguments)
     after = net.linear.weight.detach()
     if torch.equal(before, after):
