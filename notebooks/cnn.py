@@ -24,7 +24,7 @@
 # END
 #
 # You need `pip install 'faltung[notebook]'`, and for parts 3 to 6 the pictures of Fashion-MNIST, 31 MB, which are found
-# or downloaded. On two cores of a plain computer everything together runs for about five minutes.
+# or downloaded. Everything together takes some three minutes of one core.
 
 # %%
 import os
