@@ -2,6 +2,8 @@
 #   make run    the worked sheet
 #   make test   the whole test suite
 #   make check  what CI runs: style, types, the sheet, the tests
+#   make notebooks       the notebooks, from their sources
+#   make notebooks-full  every notebook run with all pictures, into build/notebooks (minutes)
 #   make sanitize  the tests of filters, the core watched for reads and writes outside its arrays (needs cmake)
 #   make valgrind  some filters, the core watched for numbers that were never written too (needs valgrind)
 
@@ -14,7 +16,7 @@ WATCHED = LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-nam
     build/apart/bin/python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint types check format sanitize valgrind clean
+.PHONY: run test lint types check format notebooks notebooks-full sanitize valgrind clean
 
 run: .venv/.run
 	$(BIN)/faltung sheet
@@ -60,6 +62,12 @@ check: lint types run test
 format: .venv/.test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+notebooks: .venv/.test
+	$(BIN)/python notebooks/make.py
+
+notebooks-full: notebooks
+	$(BIN)/python notebooks/run.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

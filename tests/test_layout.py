@@ -28,7 +28,7 @@ FLOORS = [
     ["explanation", "gradient"],
     ["draw"],
     ["training"],
-    ["sheet"],
+    ["sheet", "course"],
     ["cli"],
     ["__main__"],
 ]
