@@ -9,6 +9,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+FASHION := /usr/share/datasets/fashion-mnist
 FILTERS := $(wildcard tests/test_filters*.py)
 NATIVE := $(wildcard src/native/*.?pp) src/native/CMakeLists.txt
 WATCHED = LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so) $$(c++ -print-file-name=libstdc++.so)" \
@@ -16,14 +17,20 @@ WATCHED = LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-nam
     build/apart/bin/python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint types check format notebooks notebooks-full sanitize valgrind clean
+.PHONY: run test data lint types check format notebooks notebooks-full sanitize valgrind clean
 
 run: .venv/.run
 	$(BIN)/faltung sheet
 
-test: .venv/.test
+test: .venv/.test data
 	$(BIN)/python -m pytest -n 2
 	FALTUNG_CORE=numpy $(BIN)/python -m pytest -n 2 $(FILTERS)
+
+# Fashion-MNIST from Debian, where this is a Debian whose packages may be changed; else the tests that need it say so.
+data:
+	@test -e $(FASHION) || ! command -v apt-get >/dev/null || test "$$(id -u)" != 0 || \
+	    { echo "installing Debian's dataset-fashion-mnist" && (apt-get update && apt-get install -y dataset-fashion-mnist) >/dev/null 2>&1; } || true
+	@test -e $(FASHION) || echo "$(FASHION) is missing: tests on the real pictures are skipped (Debian: dataset-fashion-mnist)"
 
 lint: .venv/.test
 	$(BIN)/ruff check
