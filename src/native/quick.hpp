@@ -7,7 +7,7 @@
 namespace faltung {
 
 constexpr long QUICK_WORK = 1500000;  // multiplications that no other way is worth looking for
-constexpr long QUICK_TAPS = 25;       // no other way is better, whatever the picture's size
+constexpr long QUICK_TAPS = 49;       // no other way is better, whatever the picture's size
 constexpr long QUICK_PASSES = 256;    // answers from which it is worth looking whether a kernel has rank 1
 
 // quick(image (..., H, W), kernel (kh, kw) or (N, kh, kw), padding, stride, dilation, boundary, flip, threads, out)
