@@ -238,8 +238,8 @@ for name, model, least in (
 #
 # The best possible can be computed. Of an invariant network the scores depend only on *which windows there are*. Take
 # all pictures that can be drawn, put those with the same set of windows together, and let each group be called what
-# more of them are. (Windows are told apart by a filter with large random whole numbers: its answers to different
-# windows are different, but for bad luck of about one in a billion.)
+# more of them are. Windows are told apart by a filter with large random whole numbers: with all but certainty, its
+# answers to different windows are different.
 
 
 # %%
@@ -259,7 +259,7 @@ def best_possible(padding, boundary):
         windows[row + one, left, colour] + windows[row + two, right, 1 - colour]
         for colour, row in ((0, 3), (1, 19))
     ]))  # fmt: skip
-    found[:, 1:][found[:, 1:] == found[:, :-1]] = -1  # a window that is there twice counts once
+    found[:, 1:][found[:, 1:] == found[:, :-1]] = 0  # a window that is there twice counts once, a black one not at all
     _, group = np.unique(np.sort(found), axis=0, return_inverse=True)
     return 100 * np.maximum(*(np.bincount(part, chance, group.max() + 1) for part in np.split(group, 2))).sum()
 
@@ -371,6 +371,7 @@ plt.show()
 
 # %%
 mean = {case: np.mean(found, 0) for case, found in results.items()}
+assert torch.equal(dissimilar, similar.roll(16, 2))
 assert facts["valid"][0] == range(25)
 assert [name for name, (_, _, stay) in facts.items() if stay] == ["circular 1"]
 alike = {name for name, count in counts.items() if np.array_equal(count[8:], count[:-8])}
