@@ -45,11 +45,16 @@ SEEDS, EPOCHS, BATCH = {"small": (1, 1, 25), "full": (3, 5, 25), "published": (3
 
 
 # %%
-def red_green(count, numbers):
+def places(count, numbers):
+    """Return the columns in which the left and the right squares begin, and by how much their rows are shifted."""
+    left = numbers.integers(0, 10, count)
+    return [left, numbers.integers(left + 5, 28)], numbers.integers(-4, 4, (2, count))
+
+
+def red_green(columns, shifts):
     """Return pictures for the similar and the dissimilar test, (N, 3, 32, 32) each, and their classes (N,)."""
+    count = len(columns[0])
     classes = np.arange(count) % 2  # 0: red left of green, 1: green left of red
-    columns = [left := numbers.integers(0, 10, count), numbers.integers(left + 5, 28)]
-    shifts = numbers.integers(-4, 4, (2, count))
     square = np.arange(4)
 
     def painted(row):
@@ -64,7 +69,7 @@ def red_green(count, numbers):
     return painted(row), painted(30 - row), torch.from_numpy(classes)
 
 
-similar, dissimilar, classes = red_green(1000, np.random.default_rng(1))
+similar, dissimilar, classes = red_green(*places(1000, np.random.default_rng(1)))
 shown = torch.cat([similar[:4], dissimilar[:4]])
 names = [f"{test}: {('red', 'green')[label]} left" for test in ("similar", "dissimilar") for label in classes[:4]]
 faltung.draw.wall((255 * shown).permute(0, 2, 3, 1).byte(), names, columns=4)
@@ -79,8 +84,8 @@ plt.show()
 # - **valid**: none.
 # - **same, zeros**: one ring of zeros in every layer.
 # - **full, zeros**: two rings of zeros, so that every tap of a kernel gets to every pixel.
-# - **circular**: the picture goes on with its other end. The authors asked for 2 rings; the PyTorch of that day put
-#   half of what `nn.Conv2d` asked for on either side
+# - **circular**: the picture goes on with its other end. The authors' code asks for 2 rings, but `nn.Conv2d` of PyTorch
+#   1.2, which it was written for, put only half of them on either side
 #   ([pytorch#20981](https://github.com/pytorch/pytorch/issues/20981)), which makes it 1. You will try both.
 
 # %%
@@ -112,9 +117,9 @@ picture = torch.zeros(1, 3, 32, 32)
 faltung.capture(network("valid"), picture).table()
 
 # %% [markdown]
-# Look at the last column but two: after four convolutions a unit reads a window of 17x17 pixels, and its neighbour's
-# lies 8 further. So 2x2 units read 25 of the 32 rows. Without padding, this network **never sees the last 7 rows and
-# columns**, whatever its weights are!
+# Look at the last convolution: a unit of it reads a window (*receptive field*) of 17x17 pixels, and its neighbour's
+# lies 8 further (*stride*). So 2x2 units read 25 of the 32 rows. Without padding, this network **never sees the last 7
+# rows and columns**, whatever its weights are!
 #
 # ## What can be said before training
 #
@@ -276,12 +281,24 @@ for name, best in BEST.items():
 #
 # As in the authors' code: Adadelta, at most 50 epochs, the weights with the lowest validation loss are kept, and
 # training ends when it has not fallen for 9 epochs. 2,000 pictures to train, 1,000 to validate, 1,000 to test, all
-# different here. In the authors' code, every set is drawn from the same seed of the generator: their validation and
-# test pictures *are* the first 1,000 pictures of the training set. With `BUDGET = "published"` you train that way too
-# (*reused*).
+# different here. In the authors' code, every set is drawn anew from the same seed: their validation and test pictures
+# *are* the first 1,000 of the training pictures. With `BUDGET = "published"` you also train, stop and test on those
+# very pictures (*reused*).
 
 
 # %%
+def places_of_the_authors(count):
+    """Return the same as `places`, in the order in which the authors' code draws it, from its seed."""
+    numbers = np.random.RandomState(1988)
+    drawn = []
+    for _ in range(count):
+        left, shift, right = numbers.randint(10), numbers.randint(-4, 4), -1
+        while right < left + 5:
+            right, other_shift = numbers.randint(left, 28), numbers.randint(-4, 4)
+        drawn.append((left, right, shift, other_shift))
+    return np.split(np.array(drawn).T, 2)
+
+
 def accuracy(model, pictures, classes):
     """Return the share of pictures whose class a model tells, in percent."""
     with torch.inference_mode():
@@ -292,10 +309,11 @@ def train(name, seed, reused=False):
     """Train a network from a seed, and return it with its accuracy on similar and on dissimilar pictures."""
     numbers = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    drawn = [red_green(count, numbers) for count in (2000, 1000, 1000)]
-    pictures, swapped, classes = drawn[0]
-    first = pictures[:1000], swapped[:1000], classes[:1000]
-    validation, test = (first, first) if reused else drawn[1:]
+    if reused:
+        drawn = [red_green(*places_of_the_authors(count)) for count in (2000, 1000, 1000)]
+    else:
+        drawn = [red_green(*places(count, numbers)) for count in (2000, 1000, 1000)]
+    (pictures, _, classes), validation, test = drawn
     model = network(name)
     optimiser = torch.optim.Adadelta(model.parameters(), lr=1, rho=0.9, eps=1e-6, weight_decay=5e-5)
     lowest, waited, kept = np.inf, 0, None
@@ -361,13 +379,19 @@ plt.show()
 # **valid** and **same** go by place: right on similar pictures, wrong on the same pictures moved by 16 rows. **full**
 # and **circular 1** cannot, and are equal on both, as was proved. **circular 2** can again, by its seam: had the
 # authors' two rings been two, their row would not read 73.7 / 73.7.
+#
+# **full** and **circular 1** stay below the best possible, and so below the published figures. Networks that are tested
+# on pictures of their training set may know some of them by heart: by the exact distances of the squares, without any
+# place. On the authors' own pictures ours come to what they published (`BUDGET = "published"`; figures in
+# `docs/borders.md`).
 
 # %% [markdown]
 # ## What is asserted
 #
-# At every budget: what was proved, to the last digit, and that valid and same go by place. From `full` on: that the
-# invariant networks learn, to no more than the best possible and 3 points for the luck of 1,000 test pictures; that
-# valid and same come near the published figures; and that two circular rings betray the place.
+# At every budget: what was proved, and that valid and same go by place. From `full` on: that the invariant networks
+# learn, to no more than the best possible and 3 points for the luck of 1,000 test pictures; that valid and same come
+# near the published figures; and that two circular rings betray the place. At `published` also: that on the authors'
+# own pictures full and circular 1 come near the published figures too.
 
 # %%
 mean = {case: np.mean(found, 0) for case, found in results.items()}
@@ -391,3 +415,6 @@ if BUDGET != "small":
     for name in ("valid", "same, zeros"):
         assert np.abs(mean[name, False] - PUBLISHED[name]).max() < 6, (name, mean)
     assert mean["circular 2", False][0] - mean["circular 2", False][1] > 10, mean
+if BUDGET == "published":
+    for name in BEST:
+        assert np.abs(mean[name, True] - PUBLISHED[name]).max() < 3, (name, mean)

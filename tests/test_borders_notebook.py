@@ -1,5 +1,6 @@
 """The notebook on borders: its pictures are what its text says, and its best possible is the best possible."""
 
+import ast
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,17 +14,19 @@ SOURCE = Path(__file__).parents[1] / "notebooks" / "borders.py"
 
 
 def defined(name):
-    """Return a function of the notebook, after running the cell that defines it."""
-    (cell,) = (cell for cell in SOURCE.read_text().split("\n# %%\n") if f"\ndef {name}(" in f"\n{cell}")
+    """Return a function of the notebook."""
+    (function,) = (part for part in ast.parse(SOURCE.read_text()).body if getattr(part, "name", None) == name)
     names = {"np": np, "torch": torch, "faltung": faltung}
-    only = cell.split("\n\n\n")[0]
-    exec(compile(only, SOURCE, "exec"), names)
+    exec(compile(ast.Module([function], []), SOURCE, "exec"), names)
     return names[name]
 
 
-def test_pictures():
-    """Both squares are 4x4, at least one column apart; their order is the class, and so is the half in `similar` alone."""
-    similar, dissimilar, classes = defined("red_green")(500, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("how", "arguments"), [("places", (500, np.random.default_rng(0))), ("places_of_the_authors", (500,))]
+)
+def test_pictures(how, arguments):
+    """Squares are 4x4 and a column or more apart; their order is the class, and in `similar` so is the half."""
+    similar, dissimilar, classes = defined("red_green")(*defined(how)(*arguments))
     for pictures, half_of_class in ((similar, (3, 19)), (dissimilar, (19, 3))):
         assert not pictures[:, 2].any()
         for picture, label in zip(pictures.numpy(), classes.tolist(), strict=True):
