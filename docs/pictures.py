@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 import faltung
 from faltung import draw, kernels
+from faltung.effective import path_counts
 from faltung.equivariance import sub_pixel
 from faltung.sheet import cat, page, worked
 
@@ -29,6 +30,7 @@ def main() -> None:
         "effective": _effective(),
         "growth": _growth(),
         "moving": _moving(),
+        "borders": _borders(),
     }
     for name, figure in figures.items():
         figure.savefig(FOLDER / f"{name}.png", dpi=80)
@@ -52,6 +54,20 @@ def _moving() -> Figure:
     draw.lattice(report, ax=axes[0])
     draw.shift_error(report.measured, title="four layers with strides 2 and 2, by whole pixels", ax=axes[1])
     draw.shift_error(rectified, title="a rectifier alone, by quarters of a pixel", ax=axes[2])
+    return figure
+
+
+def _borders() -> Figure:
+    counts = {}
+    for name, padding in (("valid", 0), ("same", 1), ("full", 2)):
+        net = faltung.parse(f"conv k=3 p={padding}, 3 x conv k=3 s=2 p={padding}").at(y=32, x=32)
+        height, width = net.shape(net.layers[-1].name)
+        counts[name] = sum(path_counts(net, {"y": y, "x": x}) for y in range(height) for x in range(width))
+    figure, axes = pyplot.subplots(1, 3, figsize=(10.5, 3.3), layout="constrained")
+    for ax, (name, count) in zip(axes, counts.items(), strict=True):
+        image = ax.imshow(count / counts["full"].mean(), cmap="magma", vmin=0, vmax=2)
+        ax.set(title=name, xlabel="x", ylabel="y")
+    figure.colorbar(image, ax=axes, label="paths to the pixel\n(1: the mean of full)")
     return figure
 
 
