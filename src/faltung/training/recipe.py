@@ -21,6 +21,8 @@ class Recipe:
 
     net: str = "resnet"
     """A name of `faltung.training.nets.NETS`, or a model such as file.py:Class, made without arguments."""
+    width: int = 0
+    """Filters of the net's first layers, which the later ones follow; 0 is the net's own."""
     whitening: bool = False
     """Put a fixed layer in front that whitens patches (`faltung.training.whitening`)."""
     epochs: int = 10
@@ -50,7 +52,7 @@ class Recipe:
     validation: float = 0.1
     """The share of the training half that is not trained on, and validated with."""
     precision: str = "auto"
-    """float32, bfloat16 (activations alone), or auto: bfloat16 on a GPU that computes with it."""
+    """float32, bfloat16 (activations alone), or auto: bfloat16 on a device that computes with it."""
     channels_last: bool = True
     """Keep the channels of a pixel beside each other in memory."""
     compile: bool = False
@@ -58,7 +60,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("epochs", 1, 100_000), ("batch", 1, 1_000_000), ("learning_rate", 0, 1e3), ("rest_rate", 0, 1e3),
+            ("width", 0, 100_000), ("epochs", 1, 100_000), ("batch", 1, 1_000_000), ("learning_rate", 0, 1e3), ("rest_rate", 0, 1e3),
             ("momentum", 0, 1), ("weight_decay", 0, 1e3), ("warm_up", 0, 1), ("label_smoothing", 0, 1),
             ("average", 0, 1), ("shift", 0, 1000), ("cutout", 0, 1000), ("validation", 0, 0.9),
         ):  # fmt: skip
