@@ -108,7 +108,7 @@ def test_refusals():
         classifier("lenet", 1, 10, 13)
     with pytest.raises(FaltungError, match="lenet has the widths of its paper, and no width of 8"):
         build(Recipe(net="lenet", width=8), (1, 28, 28), 10)
-    with pytest.raises(FaltungError, match="width is for the nets that have a name, and torch.nn:Flatten is a model"):
+    with pytest.raises(FaltungError, match=r"width is for the nets that have a name, and torch\.nn:Flatten is a model"):
         build(Recipe(net="torch.nn:Flatten", width=8), (1, 28, 28), 10)
     with pytest.raises(FaltungError, match="lenet is for square pictures, not 28x30"):
         build(Recipe(net="lenet"), (1, 28, 30), 10)

@@ -107,8 +107,8 @@ class VGG(nn.Module):
 class QuickVGG(nn.Module):
     """A VGG made for speed: three pairs of 3x3 convolutions, each pooled before it is normalised, and a linear layer.
 
-    After K. Jordan, *94% on CIFAR-10 in 3.29 seconds on a single GPU*, 2024. The first convolution of a pair is the only
-    one that works at full size: what follows has a quarter of the units.
+    After K. Jordan, *94% on CIFAR-10 in 3.29 seconds on a single GPU*, 2024. Only the first convolution of a pair works
+    at full size: what follows has a quarter of the units.
 
     Examples
     --------

@@ -60,7 +60,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("width", 0, 100_000), ("epochs", 1, 100_000), ("batch", 1, 1_000_000), ("learning_rate", 0, 1e3), ("rest_rate", 0, 1e3),
+            ("width", 0, 100_000), ("epochs", 1, 100_000), ("batch", 1, 1_000_000),
+            ("learning_rate", 0, 1e3), ("rest_rate", 0, 1e3),
             ("momentum", 0, 1), ("weight_decay", 0, 1e3), ("warm_up", 0, 1), ("label_smoothing", 0, 1),
             ("average", 0, 1), ("shift", 0, 1000), ("cutout", 0, 1000), ("validation", 0, 0.9),
         ):  # fmt: skip
