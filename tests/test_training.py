@@ -24,8 +24,9 @@ from tests.test_training_data import write_set
 from tests.training_runs import PLAIN, TINY, assert_same_run, metrics, weights
 
 QUICK = Recipe(
-    net=TINY, epochs=3, batch=32, learning_rate=0.05, label_smoothing=0.05, average=0.9, cutout=5, validation=0.2
-)
+    net=TINY, epochs=3, batch=32, optimiser="sgd", learning_rate=0.05, label_smoothing=0.05, average=0.9, shift=2,
+    cutout=5, validation=0.2,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +135,9 @@ def wait_for(condition, process) -> None:
 
 def test_ctrl_c_and_kill_change_nothing(folder, data, tmp_path, run):
     """A run that got Ctrl-C, went on, was killed, and went on, ends as one that was left alone."""
-    arguments = f"train mnist --data {folder} --device cpu --epochs 30 --net {TINY} --set batch=32".split()
+    slow = ["batch=32", "optimiser=sgd", "learning_rate=0.02", "shift=2"]  # so that mistakes are left to be drawn
+    arguments = f"train mnist --data {folder} --device cpu --epochs 30 --net {TINY}".split()
+    arguments += [word for setting in slow for word in ("--set", setting)]
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     rows = lambda: len(metrics(broken)) if (broken / "metrics.jsonl").exists() else 0  # noqa: E731
 
@@ -160,7 +163,7 @@ def test_ctrl_c_and_kill_change_nothing(folder, data, tmp_path, run):
     code, said, _ = run("train", "--resume", broken, "--device", "cpu")
     accuracy = json.loads((broken / "results.json").read_text())["test_accuracy"]
     assert (code, said) == (0, f"{accuracy:.2%} of 100 test pictures; all of it in {broken}\n")
-    loop.train(data, whole, Recipe(net=TINY, epochs=30, batch=32), device="cpu")
+    loop.train(data, whole, Recipe(net=TINY, epochs=30).with_settings(slow), device="cpu")
     assert_same_run(broken, whole)
     drawn = {"accuracy.png", "loss.png", "confusion.png", "mistakes.png", "filters.png", "filters.txt"}
     assert {path.name for path in broken.iterdir()} == drawn | {path.name for path in whole.iterdir()}
