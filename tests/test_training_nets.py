@@ -142,6 +142,16 @@ def test_muon_makes_orthogonal(shape):
     assert (found - found.diag().diag()).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (64, 576)])
+def test_muon_iterates_as_published(shape):
+    """Steps on the small square come to those on the matrix: x -> 3.4445 x - 4.7750 (x xᵀ) x + 2.0315 (x xᵀ)² x, 5 times."""
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x = matrix.double() / matrix.double().norm()
+    for _ in range(5):
+        x = 3.4445 * x - 4.7750 * (x @ x.mT) @ x + 2.0315 * (x @ x.mT) @ (x @ x.mT) @ x
+    torch.testing.assert_close(orthogonal(matrix).double(), x, rtol=0, atol=1e-5)
+
+
 def test_the_average_is_exponential():
     """After many steps the average is (1 - d) sum of d^k times the weights of k steps ago, but for how it began."""
     model = torch.nn.Linear(1, 1, bias=False)

@@ -129,16 +129,7 @@ def _value(name: str, text: str, kind: type) -> Any:
 
 RECIPES = {
     "default": Recipe(),
-    "best": Recipe(
-        width=64,
-        whitening=True,
-        epochs=20,
-        weight_decay=0.02,
-        average=0.99,
-        shift=2,
-        cutout=8,
-        validation=0,
-    ),
+    "best": Recipe(width=64, whitening=True, epochs=24, weight_decay=0.02, shift=1, cutout=10, validation=0),
     "tutorial": Recipe(
         net="vgg",
         epochs=10,
