@@ -145,8 +145,8 @@ RECIPES = {
         precision="float32",
     ),
 }
-"""Every recipe that has a name: `default`, which is quick; `best`, which takes its time, and learns from every picture of
-the training half; and `tutorial`, which is how introductions to PyTorch train."""
+"""Every recipe that has a name: `default`, which is quick; `best`, which takes its time and learns from all of the
+training half; and `tutorial`, which is how introductions to PyTorch train."""
 
 
 def recipe(name: str) -> Recipe:
