@@ -24,8 +24,9 @@ from tests.test_training_data import write_set
 from tests.training_runs import PLAIN, TINY, assert_same_run, metrics, weights
 
 QUICK = Recipe(
-    net=TINY, epochs=3, batch=32, learning_rate=0.05, label_smoothing=0.05, average=0.9, cutout=5, validation=0.2
-)
+    net=TINY, epochs=3, batch=32, optimiser="sgd", learning_rate=0.05, label_smoothing=0.05, average=0.9, shift=2,
+    cutout=5, validation=0.2,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +46,8 @@ def data(folder):
 def test_the_loop_is_the_plain_one(data, tmp_path):
     """Without augmentation a run is what ten lines of PyTorch make of the same batches."""
     recipe = Recipe(
-        net=PLAIN, epochs=2, batch=32, learning_rate=0.05, warm_up=0, decay="constant", shift=0, flip=False,
-        label_smoothing=0.1, validation=0.2, channels_last=False, weight_decay=0.01,
+        net=PLAIN, epochs=2, batch=32, optimiser="sgd", learning_rate=0.05, warm_up=0, decay="constant", shift=0,
+        flip=False, label_smoothing=0.1, validation=0.2, channels_last=False, weight_decay=0.01, precision="float32",
     )  # fmt: skip
     loop.train(data, tmp_path / "run", recipe, device="cpu", seed=3)
     torch.manual_seed(loop.seed_for(3, "weights"))
@@ -134,7 +135,9 @@ def wait_for(condition, process) -> None:
 
 def test_ctrl_c_and_kill_change_nothing(folder, data, tmp_path, run):
     """A run that got Ctrl-C, went on, was killed, and went on, ends as one that was left alone."""
-    arguments = f"train mnist --data {folder} --device cpu --epochs 30 --net {TINY} --set batch=32".split()
+    slow = ["batch=32", "optimiser=sgd", "learning_rate=0.02", "shift=2"]  # so that mistakes are left to be drawn
+    arguments = f"train mnist --data {folder} --device cpu --epochs 30 --net {TINY}".split()
+    arguments += [word for setting in slow for word in ("--set", setting)]
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     rows = lambda: len(metrics(broken)) if (broken / "metrics.jsonl").exists() else 0  # noqa: E731
 
@@ -160,7 +163,7 @@ def test_ctrl_c_and_kill_change_nothing(folder, data, tmp_path, run):
     code, said, _ = run("train", "--resume", broken, "--device", "cpu")
     accuracy = json.loads((broken / "results.json").read_text())["test_accuracy"]
     assert (code, said) == (0, f"{accuracy:.2%} of 100 test pictures; all of it in {broken}\n")
-    loop.train(data, whole, Recipe(net=TINY, epochs=30, batch=32), device="cpu")
+    loop.train(data, whole, Recipe(net=TINY, epochs=30).with_settings(slow), device="cpu")
     assert_same_run(broken, whole)
     drawn = {"accuracy.png", "loss.png", "confusion.png", "mistakes.png", "filters.png", "filters.txt"}
     assert {path.name for path in broken.iterdir()} == drawn | {path.name for path in whole.iterdir()}
@@ -175,6 +178,7 @@ def test_ctrl_c_and_kill_change_nothing(folder, data, tmp_path, run):
 def test_two_processes_equal_one(folder, data, tmp_path):
     """Two processes under torchrun, batch statistics and all, take the steps of one process with the joint batch."""
     settings = ["--net", PLAIN, "--epochs", 2, "--set", "batch=32", "--set", "cutout=4", "--set", "average=0.9"]
+    settings += ["--set", "precision=float32"]  # the halves of a batch, and their sum, are rounded alike
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d",
@@ -184,7 +188,8 @@ def test_two_processes_equal_one(folder, data, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test pictures") == 1
-    loop.train(data, tmp_path / "one", Recipe(net=PLAIN, epochs=2, batch=32, cutout=4, average=0.9), device="cpu")
+    recipe = Recipe(net=PLAIN, epochs=2, batch=32, cutout=4, average=0.9, precision="float32")
+    loop.train(data, tmp_path / "one", recipe, device="cpu")
     start, one, two = weights_at_start(tmp_path / "one"), weights(tmp_path / "one"), weights(tmp_path / "two")
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=2e-5)
@@ -354,6 +359,33 @@ def test_the_learning_rate(decay):
     middle = {"linear": 1.0, "cosine": 1.0, "constant": 2.0}[decay]
     assert rates[25] == pytest.approx(middle)
     assert Recipe(warm_up=0).learning_rate_at(0, 5) == Recipe().learning_rate
+
+
+@pytest.mark.parametrize(
+    ("precision", "says", "half"),
+    [
+        ("auto", {"avx512_bf16": True}, True),
+        ("auto", {"avx512_bf16": False, "amx_bf16": True}, True),
+        ("auto", {"avx512_f": True}, False),
+        ("float32", {"avx512_bf16": True}, False),
+        ("bfloat16", {}, True),
+    ],
+)
+def test_bfloat16_where_the_processor_computes_with_it(data, tmp_path, monkeypatch, precision, says, half):
+    """`auto` asks the processor; the net gets activations of that kind, and its weights stay float32."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: says)
+    kinds = set()
+
+    def spied(self, x):
+        y = nn.functional.conv2d(x, self.weight, self.bias, self.stride)
+        kinds.add(y.dtype)
+        return y
+
+    monkeypatch.setattr(nn.Conv2d, "forward", spied)
+    recipe = replace(QUICK, epochs=1, precision=precision, validation=0)
+    loop.train(data.subset(32), tmp_path / "run", recipe, device="cpu")
+    assert kinds - {torch.float32} == ({torch.bfloat16} if half else set())  # building and testing are float32
+    assert all(tensor.dtype == torch.float32 for name, tensor in weights(tmp_path / "run").items() if "num" not in name)
 
 
 def test_export_to_onnx(data, tmp_path, run, monkeypatch):

@@ -11,7 +11,7 @@ from faltung import cli
 from faltung.errors import FaltungError
 from faltung.training.nets import NETS, LeNet5, classifier
 from faltung.training.optimisers import orthogonal
-from faltung.training.recipe import Recipe
+from faltung.training.recipe import RECIPES, Recipe
 from faltung.training.running import Average, build
 from faltung.training.whitening import Whitening
 
@@ -60,6 +60,38 @@ def test_published_sizes():
     assert sum(weight.numel() for weight in net.parameters()) == sizes
 
 
+def test_the_quick_vgg_shrinks_early():
+    """Its maps halve three times before the normalisations; weights are counted as 9CF a kernel, 2F a normalisation."""
+    net, shapes = NETS["quick-vgg"](width=16), []
+    x = torch.zeros(1, 1, 28, 28)
+    for layer in net.features:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    assert shapes == [(16, 14, 14), (16, 14, 14), (32, 7, 7), (32, 7, 7), (64, 3, 3), (64, 3, 3)]
+    kernels = 9 * (1 * 16 + 16 * 16 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
+    offsets = 2 * (16 + 16 + 32 + 32 + 64 + 64)
+    assert sum(weight.numel() for weight in net.parameters()) == kernels + offsets + 64 * 10 + 10
+
+
+@pytest.mark.parametrize("name", [name for name in NETS if name not in ("u-net", "lenet")])
+def test_the_width_is_that_of_the_first_layer(name):
+    """The first convolution has as many filters as the width says; 0 is the net's own."""
+    widths = {}
+    for width in (0, 8):
+        model = build(Recipe(net=name, width=width), (1, 28, 28), 10)
+        widths[width] = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d)).out_channels
+    assert widths[8] == 8
+    assert widths[0] > 8
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_its_net(name):
+    """The nets of all recipes can be made and score Fashion-MNIST's pictures; every recipe goes through `--set`."""
+    recipe = RECIPES[name]
+    assert build(recipe, (1, 28, 28), 10)(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+    assert Recipe().with_settings([f"{entry}={value}" for entry, value in recipe.to_dict().items()]) == recipe
+
+
 @pytest.mark.parametrize("name", [name for name in NETS if name != "u-net"])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
 @pytest.mark.parametrize("whitening", [False, True])
@@ -74,6 +106,10 @@ def test_refusals():
     """Sizes that a net does not take are told."""
     with pytest.raises(FaltungError, match="LeNet-5 needs pictures of 14x14 or more, not 13x13"):
         classifier("lenet", 1, 10, 13)
+    with pytest.raises(FaltungError, match="lenet has the widths of its paper, and no width of 8"):
+        build(Recipe(net="lenet", width=8), (1, 28, 28), 10)
+    with pytest.raises(FaltungError, match=r"width is for the nets that have a name, and torch\.nn:Flatten is a model"):
+        build(Recipe(net="torch.nn:Flatten", width=8), (1, 28, 28), 10)
     with pytest.raises(FaltungError, match="lenet is for square pictures, not 28x30"):
         build(Recipe(net="lenet"), (1, 28, 30), 10)
     with pytest.raises(FaltungError, match="vgg does not take pictures of 1x2x2: "):
@@ -104,6 +140,16 @@ def test_muon_makes_orthogonal(shape):
     assert found.diag().min() > 0.6
     assert found.diag().max() < 1.3
     assert (found - found.diag().diag()).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (64, 576)])
+def test_muon_iterates_as_published(shape):
+    """Steps on the small square come to those on the matrix: x -> 3.4445 x - 4.7750 (x xᵀ) x + 2.0315 (x xᵀ)² x, 5 times."""
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x = matrix.double() / matrix.double().norm()
+    for _ in range(5):
+        x = 3.4445 * x - 4.7750 * (x @ x.mT) @ x + 2.0315 * (x @ x.mT) @ (x @ x.mT) @ x
+    torch.testing.assert_close(orthogonal(matrix).double(), x, rtol=0, atol=1e-5)
 
 
 def test_the_average_is_exponential():

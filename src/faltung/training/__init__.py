@@ -4,7 +4,7 @@ The names load on first use: neither `import faltung` nor the command line loads
 
 >>> from faltung.training import RECIPES
 >>> RECIPES["default"].net
-'resnet'
+'quick-vgg'
 """
 
 from importlib import import_module

@@ -26,10 +26,11 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the new run.")] = None,
     net: Annotated[
-        str | None, typer.Option(help="lenet, vgg, resnet, all-convolutional, or a model such as file.py:Class.")
+        str | None,
+        typer.Option(help="lenet, vgg, quick-vgg, resnet, all-convolutional, or a model such as file.py:Class."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.")] = None,
-    recipe: Annotated[str, typer.Option(help="default or tutorial.")] = "default",
+    recipe: Annotated[str, typer.Option(help="default, best or tutorial.")] = "default",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="An entry of the recipe, such as label_smoothing=0.2; repeatable.")
     ] = None,

@@ -246,6 +246,9 @@ def _wrapped(model: nn.Module, recipe: Recipe, here: Processes) -> Callable[[Ten
 
 def _half(recipe: Recipe, device: torch.device) -> bool:
     """Say whether activations are bfloat16."""
+    if recipe.precision == "auto" and device.type == "cpu":
+        known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch cannot say
+        return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
     if recipe.precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return recipe.precision == "bfloat16"

@@ -19,6 +19,13 @@ def convolution(channels: int, filters: int, stride: int = 1) -> nn.Sequential:
     )
 
 
+def pooled(channels: int, filters: int) -> nn.Sequential:
+    """Return 3x3 convolution, maximum of 2x2, batch normalisation, rectifier: N x C x H x W to N x F x H/2 x W/2."""
+    return nn.Sequential(
+        nn.Conv2d(channels, filters, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(filters), nn.ReLU()
+    )
+
+
 class LeNet5(nn.Module):
     """LeNet-5: two convolutions with pooling, a third, two linear layers.
 
@@ -94,6 +101,36 @@ class VGG(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return scores, N x classes, of pictures, N x channels x height x width, of 4x4 or more."""
         scores: Tensor = self.classify(self.features(x).mean((2, 3)))
+        return scores
+
+
+class QuickVGG(nn.Module):
+    """A VGG made for speed: three pairs of 3x3 convolutions, each pooled before it is normalised, and a linear layer.
+
+    After K. Jordan, *94% on CIFAR-10 in 3.29 seconds on a single GPU*, 2024. Only the first convolution of a pair works
+    at full size: what follows has a quarter of the units.
+
+    Examples
+    --------
+    >>> QuickVGG()(torch.zeros(5, 1, 28, 28)).shape
+    torch.Size([5, 10])
+    """
+
+    def __init__(self, channels: int = 1, classes: int = 10, width: int = 16) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            pooled(channels, width),  # N x 16 x 14 x 14
+            convolution(width, width),
+            pooled(width, 2 * width),  # N x 32 x 7 x 7
+            convolution(2 * width, 2 * width),
+            pooled(2 * width, 4 * width),  # N x 64 x 3 x 3
+            convolution(4 * width, 4 * width),
+        )
+        self.classify = nn.Linear(4 * width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores, N x classes, of pictures, N x channels x height x width, of 8x8 or more."""
+        scores: Tensor = self.classify(self.features(x).amax((2, 3)))
         return scores
 
 
@@ -218,6 +255,7 @@ class UNet(nn.Module):
 NETS: dict[str, Callable[..., nn.Module]] = {
     "lenet": LeNet5,
     "vgg": VGG,
+    "quick-vgg": QuickVGG,
     "resnet": ResNet,
     "all-convolutional": AllConvolutional,
     "u-net": UNet,
@@ -225,7 +263,7 @@ NETS: dict[str, Callable[..., nn.Module]] = {
 """Every net by its name on the command line."""
 
 
-def classifier(name: str, channels: int, classes: int, size: int) -> nn.Module:
+def classifier(name: str, channels: int, classes: int, size: int, width: int = 0) -> nn.Module:
     """Return a new net that scores whole pictures, with PyTorch's random start.
 
     Parameters
@@ -234,11 +272,13 @@ def classifier(name: str, channels: int, classes: int, size: int) -> nn.Module:
         One of `NETS`.
     channels, classes, size : int
         Channels of the pictures, classes of the answer, rows and columns of the pictures.
+    width : int
+        Filters of the first layers, which the later ones follow; 0 is the net's own.
 
     Raises
     ------
     FaltungError
-        For an unknown name, and for the U-Net, which scores pixels.
+        For an unknown name, for a width of LeNet-5, and for the U-Net, which scores pixels.
 
     Examples
     --------
@@ -249,4 +289,8 @@ def classifier(name: str, channels: int, classes: int, size: int) -> nn.Module:
         raise UnknownName("net", name, NETS)
     if name == "u-net":
         raise FaltungError("u-net scores every pixel, and these data sets have one class for a whole picture")
-    return LeNet5(channels, classes, size) if name == "lenet" else NETS[name](channels, classes)
+    if name == "lenet":
+        if width:
+            raise FaltungError(f"lenet has the widths of its paper, and no width of {width}")
+        return LeNet5(channels, classes, size)
+    return NETS[name](channels, classes, width) if width else NETS[name](channels, classes)

@@ -50,11 +50,16 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     x = wide / (wide.norm() + 1e-7)
+    # A step is x -> (a + b G + c G G) x with G = x xᵀ. Polynomials of G commute, so that steps can be taken on G, the
+    # small side squared, and x be multiplied once by all of them.
+    gram, all_steps = x @ x.mT, torch.eye(len(x), device=x.device, dtype=x.dtype)
     for _ in range(steps):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    turned: Tensor = x if matrix.shape[0] <= matrix.shape[1] else x.mT
-    return turned
+        one_step = b * gram + c * gram @ gram
+        one_step.diagonal().add_(a)
+        gram = one_step @ gram @ one_step
+        all_steps = one_step @ all_steps
+    turned: Tensor = all_steps @ x
+    return turned if matrix.shape[0] <= matrix.shape[1] else turned.mT
 
 
 class Optimiser:

@@ -19,16 +19,18 @@ class Recipe:
     True
     """
 
-    net: str = "resnet"
+    net: str = "quick-vgg"
     """A name of `faltung.training.nets.NETS`, or a model such as file.py:Class, made without arguments."""
+    width: int = 0
+    """Filters of the net's first layers, which the later ones follow; 0 is the net's own."""
     whitening: bool = False
     """Put a fixed layer in front that whitens patches (`faltung.training.whitening`)."""
-    epochs: int = 10
+    epochs: int = 4
     batch: int = 256
     """Pictures per step, over all processes."""
-    optimiser: str = "sgd"
+    optimiser: str = "muon"
     """sgd (Nesterov), adamw, or muon (convolutions and linear layers; sgd for the rest)."""
-    learning_rate: float = 0.1
+    learning_rate: float = 0.05
     """The highest. With muon it is Muon's, and sgd has `rest_rate`."""
     rest_rate: float = 0.05
     momentum: float = 0.9
@@ -41,7 +43,7 @@ class Recipe:
     label_smoothing: float = 0.1
     average: float = 0.0
     """Decay of the moving average of weights that is validated, tested and kept; 0 is none."""
-    shift: int = 2
+    shift: int = 0
     """Pictures are moved by up to so many pixels, their edge reflected."""
     flip: bool = True
     """Every other picture is mirrored, left for right."""
@@ -50,7 +52,7 @@ class Recipe:
     validation: float = 0.1
     """The share of the training half that is not trained on, and validated with."""
     precision: str = "auto"
-    """float32, bfloat16 (activations alone), or auto: bfloat16 on a GPU that computes with it."""
+    """float32, bfloat16 (activations alone), or auto: bfloat16 on a device that computes with it."""
     channels_last: bool = True
     """Keep the channels of a pixel beside each other in memory."""
     compile: bool = False
@@ -58,7 +60,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("epochs", 1, 100_000), ("batch", 1, 1_000_000), ("learning_rate", 0, 1e3), ("rest_rate", 0, 1e3),
+            ("width", 0, 100_000), ("epochs", 1, 100_000), ("batch", 1, 1_000_000),
+            ("learning_rate", 0, 1e3), ("rest_rate", 0, 1e3),
             ("momentum", 0, 1), ("weight_decay", 0, 1e3), ("warm_up", 0, 1), ("label_smoothing", 0, 1),
             ("average", 0, 1), ("shift", 0, 1000), ("cutout", 0, 1000), ("validation", 0, 0.9),
         ):  # fmt: skip
@@ -126,8 +129,10 @@ def _value(name: str, text: str, kind: type) -> Any:
 
 RECIPES = {
     "default": Recipe(),
+    "best": Recipe(width=64, whitening=True, epochs=24, weight_decay=0.02, shift=1, cutout=10, validation=0),
     "tutorial": Recipe(
         net="vgg",
+        epochs=10,
         optimiser="adamw",
         learning_rate=1e-3,
         weight_decay=0.01,
@@ -140,7 +145,8 @@ RECIPES = {
         precision="float32",
     ),
 }
-"""Every recipe that has a name: `default`, and `tutorial`, which is how introductions to PyTorch train."""
+"""Every recipe that has a name: `default`, which is quick; `best`, which takes its time and learns from all of the
+training half; and `tutorial`, which is how introductions to PyTorch train."""
 
 
 def recipe(name: str) -> Recipe:

@@ -29,15 +29,17 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.Modul
             raise FaltungError(f"{recipe.net} is an exported program, whose training is not possible")
         if recipe.whitening:
             raise FaltungError(f"whitening is for the nets that have a name, and {recipe.net} is a model")
+        if recipe.width:
+            raise FaltungError(f"width is for the nets that have a name, and {recipe.net} is a model")
         model: nn.Module = models.load(recipe.net)
     else:
         if recipe.net == "lenet" and rows != columns:
             raise FaltungError(f"lenet is for square pictures, not {rows}x{columns}")
         if recipe.whitening:
             white = Whitening(channels)
-            model = nn.Sequential(white, classifier(recipe.net, white.answers, classes, rows - 1))
+            model = nn.Sequential(white, classifier(recipe.net, white.answers, classes, rows - 1, recipe.width))
         else:
-            model = classifier(recipe.net, channels, classes, rows)
+            model = classifier(recipe.net, channels, classes, rows, recipe.width)
     try:
         with torch.no_grad():
             answer = model.eval()(torch.zeros(2, *shape))
