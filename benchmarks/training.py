@@ -43,7 +43,7 @@ MARK = 0.91
 GOAL = 3.0
 """How many times as long the other net may be expected to take."""
 LAST = 20
-"""Epochs after which the other net is given up."""
+"""Epochs after which the other net is given up; its ratio is then at least what is printed."""
 LOOK = 50
 """Steps between its tests."""
 
@@ -77,9 +77,9 @@ class Tutorial:
         self.test_x, self.test_y = normalise(torch.from_numpy(data.test_pictures)), torch.from_numpy(data.test_labels)
         torch.manual_seed(seed)
         self.model = nn.Sequential(
-            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Linear(64 * 5 * 5, 128), nn.ReLU(), nn.Linear(128, 10),
+            nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),  # unpadded, it took longer to the mark
+            nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10),
         )  # fmt: skip
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
         self.numbers = torch.Generator().manual_seed(seed)
@@ -162,7 +162,18 @@ def about(threads: int) -> dict[str, Any]:
 def report(seeds: dict[str, dict[str, Any]], plot: str) -> None:
     """Print the table, the losing seeds first, and draw the races."""
     table = Table(title=f"processor seconds to {MARK:.1%} of the test half; losing seeds first")
-    for heading in ("seed", "faltung", "training s", "whole s", "tutorial", "epoch", "s", "ratio", "whole", "wall"):
+    for heading in (
+        "seed",
+        "faltung",
+        "training s",
+        "whole s",
+        "tutorial",
+        "epochs",
+        "its s",
+        "ratio",
+        "whole",
+        "wall",
+    ):
         table.add_column(heading, justify="right")
     ratios: dict[str, list[float]] = {"training": [], "whole": [], "wall": []}
     rows = []

@@ -61,6 +61,9 @@ def train(
         given += [f"epochs={epochs}"] if epochs is not None else []
         chosen = recipe_named(recipe).with_settings(given + (settings or []))
 
+    # Read when PyTorch is loaded. Its threads spin while they wait for one another, and where others need a processor
+    # too, they spin that time away: without this a step can take a hundred times as long.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from faltung.training import loop
     from faltung.training.data import SETS
     from faltung.training.folder import RunFolder
