@@ -1,4 +1,4 @@
-"""What every test shares: one thread for torch, fixed seeds for Hypothesis, the command line."""
+"""What every test shares: one thread for torch, fixed seeds for Hypothesis, the command line, levels of the core."""
 
 import os
 import sys
@@ -6,6 +6,8 @@ import sys
 import matplotlib
 import pytest
 from hypothesis import settings
+
+from faltung.filters import _native
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read before torch loads: small tensors, many of them
 matplotlib.use("Agg")
@@ -29,3 +31,17 @@ def run(monkeypatch, capsys):
         return int(left.value.code or 0), said.out, said.err
 
     return run
+
+
+LEVELS = ["numpy"] if _native.core is None else _native.core.levels()
+
+
+@pytest.fixture(params=LEVELS)
+def level(request):
+    """Each level of vector instructions in turn; where there is no compiled core, NumPy."""
+    if _native.core is None:
+        yield request.param
+        return
+    _native.core.use_level(request.param)
+    yield request.param
+    _native.core.use_level(LEVELS[0])

@@ -1,27 +1,13 @@
 """Exact means exact: integers to the bit at the edges of what their types hold; floats err less than SciPy's sums."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import scipy.signal
 
 from faltung.errors import FaltungError
-from faltung.filters import _native, correlate, plan
+from faltung.filters import correlate, plan
 
-LEVELS = ["numpy"] if _native.core is None else _native.core.levels()
 METHODS = ("direct", "sparse", "separable", "fft")
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> Any:
-    """Each level of vector instructions in turn."""
-    if _native.core is None:
-        yield request.param
-        return
-    _native.core.use_level(request.param)
-    yield request.param
-    _native.core.use_level(LEVELS[0])
 
 
 def by_windows(image: np.ndarray, kernel: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:

@@ -7,20 +7,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from faltung.filters import _native, correlate, plan
-
-LEVELS = ["numpy"] if _native.core is None else _native.core.levels()
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> Any:
-    """Each level of vector instructions in turn."""
-    if _native.core is None:
-        yield request.param
-        return
-    _native.core.use_level(request.param)
-    yield request.param
-    _native.core.use_level(LEVELS[0])
+from faltung.filters import correlate, plan
 
 
 def scattered(random: np.random.Generator, shape: tuple[int, ...], share: float, dtype: str) -> np.ndarray:

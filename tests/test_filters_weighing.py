@@ -12,15 +12,6 @@ from faltung.filters import _geometry, _native
 native = pytest.mark.skipif(_native.core is None, reason="the compiled core is not there")
 
 
-@pytest.fixture(params=[] if _native.core is None else _native.core.levels())
-def level(request: pytest.FixtureRequest) -> Any:
-    """Each level of vector instructions in turn."""
-    assert _native.core is not None
-    _native.core.use_level(request.param)
-    yield request.param
-    _native.core.use_level(_native.core.levels()[0])
-
-
 def by_windows(image: np.ndarray, gradient: np.ndarray, y: Any, x: Any, boundary: str) -> np.ndarray:
     """Return, for each tap, the sum over all answers of the derivative times the pixel that the tap reads."""
     found = np.zeros((gradient.shape[-3], y.window.kernel, x.window.kernel))
@@ -71,10 +62,9 @@ def test_any_number_of_threads_gives_the_same() -> None:
     axes = _geometry.axes(image.shape, (5, 7, 7), "same", 1, 1, "zero", flip=False, layer="a")
     one = _native.weigh(image, gradient, *axes, "zero", 1)
     assert all((_native.weigh(image, gradient, *axes, "zero", n) == one).all() for n in (2, 3, 5))
-    exact = by_windows(image[:, :40, :40].astype(float), gradient[..., :40, :40], *_geometry.axes(
-        (3, 40, 40), (5, 7, 7), "same", 1, 1, "zero", flip=False, layer="a"), "zero")  # fmt: skip
-    small = _geometry.axes((3, 40, 40), (5, 7, 7), "same", 1, 1, "zero", flip=False, layer="a")
-    found = _native.weigh(image[:, :40, :40], gradient[..., :40, :40], *small, "zero", 1)
+    image, gradient = image[:, :40, :40], gradient[..., :40, :40]
+    axes = _geometry.axes(image.shape, (5, 7, 7), "same", 1, 1, "zero", flip=False, layer="a")
+    found, exact = _native.weigh(image, gradient, *axes, "zero", 1), by_windows(image, gradient, *axes, "zero")
     assert np.allclose(found, exact, rtol=1e-5)
 
 
