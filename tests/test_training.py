@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from faltung.errors import FaltungError
-from faltung.training import Predictor, Recipe, load, loop
+from faltung.training import RECIPES, Predictor, Recipe, load, loop
 from faltung.training.batches import Moves, Normalisation, cut, moved, order, split
 from faltung.training.evaluation import Answers
 from tests.test_training_data import write_set
@@ -75,8 +75,8 @@ def test_the_loop_is_the_plain_one(data, tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [[], ["optimiser=adamw", "learning_rate=0.003"], ["optimiser=muon", "channels_last=no", "average=0"], ["net=lenet", "whitening=yes"], ["precision=bfloat16", "decay=cosine", "channels_last=no"]],
-    ids=["sgd", "adamw", "muon", "whitening", "bfloat16"],
+    [[], ["optimiser=adamw", "learning_rate=0.003"], ["optimiser=muon", "channels_last=no", "average=0"], ["net=lenet", "whitening=yes"], ["mirrored=yes"], ["precision=bfloat16", "decay=cosine", "channels_last=no"]],
+    ids=["sgd", "adamw", "muon", "whitening", "mirrored", "bfloat16"],
 )  # fmt: skip
 def test_a_broken_run_ends_as_an_unbroken_one(data, tmp_path, settings):
     """Stopped within an epoch and at the end of one, a run ends with the same weights, metrics and results to the bit."""
@@ -411,6 +411,43 @@ def test_export_to_onnx(data, tmp_path, run, monkeypatch):
     results = json.loads((path / "results.json").read_text())
     assert (scores.argmax(1) == data.test_labels).mean() == pytest.approx(results["test_accuracy"])
     assert {item.name for item in tmp_path.iterdir()} == {"run", "net.onnx"}
+
+
+def test_export_of_what_the_best_recipe_has(data, tmp_path, run):
+    """A net behind a whitening layer, answering to both images, goes to ONNX: the file scores both images alike."""
+    for name in ("onnx", "onnxscript"):
+        pytest.importorskip(name, reason="ONNX IS NOT INSTALLED: pip install 'faltung[onnx]'")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX IS NOT INSTALLED: pip install 'faltung[onnx]'")
+    path, file = tmp_path / "run", tmp_path / "net.onnx"
+    recipe = replace(RECIPES["best"], width=4, epochs=2, batch=32, cutout=4)
+    loop.train(data, path, recipe, device="cpu")
+    code, said, error = run("export", path, file)
+    assert (code, error) == (0, ""), said
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    scores, mirrored = (
+        session.run(["scores"], {"pictures": np.ascontiguousarray(pictures)})[0]
+        for pictures in (data.test_pictures, data.test_pictures[..., ::-1])
+    )
+    results = json.loads((path / "results.json").read_text())
+    assert (scores.argmax(1) == data.test_labels).mean() == pytest.approx(results["test_accuracy"])
+    np.testing.assert_allclose(scores, mirrored, rtol=0, atol=1e-5)
+
+
+def test_a_mirrored_net_learns_as_the_net_does(data, tmp_path):
+    """In training nothing changes, to the bit; asked, it gives the mean over both images, by hand."""
+    loop.train(data, tmp_path / "plain", QUICK, device="cpu")
+    loop.train(data, tmp_path / "both", replace(QUICK, mirrored=True), device="cpu")
+    plain, both = weights(tmp_path / "plain"), weights(tmp_path / "both")
+    assert both.keys() == {f"net.{name}" for name in plain}
+    assert all(torch.equal(both[f"net.{name}"], tensor) for name, tensor in plain.items())
+    one, other = (Predictor(tmp_path / name) for name in ("plain", "both"))
+    x = one.normalise(torch.from_numpy(data.test_pictures))
+    with torch.no_grad():
+        by_hand = (one.model(x) + one.model(x.flip(3))) / 2
+        torch.testing.assert_close(other.model(x), by_hand, rtol=0, atol=0)
+    results = json.loads((tmp_path / "both" / "results.json").read_text())
+    accuracy = (by_hand.argmax(1) == torch.from_numpy(data.test_labels)).double().mean()
+    assert results["test_accuracy"] == pytest.approx(float(accuracy))
 
 
 def test_every_step_has_its_own_moves(data, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Nets and what stands around them: each is taken by table, sees and check; whitening whitens, Muon makes orthogonal."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ def test_classifiers(name, shape, whitening):
     model = build(Recipe(net=name, whitening=whitening), shape, 7).train()
     model(torch.randn(2, *shape)).square().sum().backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_both_images_get_one_answer():
+    """That the best recipe's net answers to a picture and to its mirror image alike is proved, and measured."""
+    model = build(replace(RECIPES["best"], width=4), (1, 28, 28), 10).eval()
+    report = faltung.check(model, torch.zeros(1, 1, 28, 28))
+    assert [one.holds for one in report.output().symmetries] == [False, True, False]
+    assert not report.measured.against()
 
 
 def test_refusals():

@@ -5,6 +5,7 @@ from itertools import combinations
 from typing import Any
 
 from faltung.equivariance.report import Equivariance, Movement, Output, Symmetry, kind_of
+from faltung.equivariance.swapped import swapped
 from faltung.equivariance.untouched import complement, origins, touched
 from faltung.equivariance.walk import Culprit, State, Walk
 from faltung.equivariance.ways import Way
@@ -118,7 +119,7 @@ def prove(
                 here.axes,
                 here.shape,
                 tuple(_movement(graph, name, axis, walk, apart[axis].get(name, [])) for axis, walk in shifts.items()),
-                tuple(_symmetry(axes, walk, name) for axes, walk in symmetries),
+                tuple(_symmetry(graph, axes, walk, name) for axes, walk in symmetries),
                 Region.of(here.axes, here.shape, complement(together.get(name, []), here.shape)),
                 tuple(origins(list(shifts.values()), name)),
             )
@@ -195,12 +196,14 @@ def _movement(graph: Graph, name: str, axis: str, walk: Walk, found: list[Produc
     return Movement(axis, kind, step, moves, state.culprits, clean, closed, tuple(state.ways.items()))
 
 
-def _symmetry(axes: tuple[str, ...], walk: Walk | str, layer: str) -> Symmetry:
+def _symmetry(graph: Graph, axes: tuple[str, ...], walk: Walk | str, layer: str) -> Symmetry:
     name = f"flip {axes[0]}" if len(axes) == 1 else f"turn {axes[0]}{axes[1]}"
     if isinstance(walk, str):
         return Symmetry(name, (Culprit("the input", "picture", walk),), axes=axes)
     state = walk.states.get(layer)
     if state is None:
         return Symmetry(name, axes=axes)
+    if (state.culprits or state.unweighed) and len(axes) == 1 and swapped(graph, walk, layer):
+        return Symmetry(name, axes=axes, ways=tuple(state.ways.items()), by_branches=True)
     unweighed = () if state.culprits else state.unweighed
     return Symmetry(name, state.culprits, state.everywhere, unweighed, axes, tuple(state.ways.items()))

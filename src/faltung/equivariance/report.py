@@ -111,6 +111,8 @@ class Symmetry:
         The axis of the input that is mirrored, or the two between which it is turned.
     ways : tuple of (int, Way)
         Where the units of the output go, by the number of its axis.
+    by_branches : bool
+        It holds because branches that read the picture and its mirror image change places.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Symmetry:
     unweighed: tuple[str, ...] = ()
     axes: tuple[str, ...] = ()
     ways: tuple[tuple[int, Way], ...] = ()
+    by_branches: bool = False
 
     @property
     def holds(self) -> bool:
@@ -132,7 +135,7 @@ class Symmetry:
             return f"{'not proved' if only_unproved(self.culprits) else 'no'}: {_listed(self.culprits)}"
         if self.unweighed:
             return f"yes{where}, if the kernels of {', '.join(self.unweighed)} are symmetric"
-        return f"yes{where}"
+        return "yes: the branches of both images change places" if self.by_branches else f"yes{where}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -140,6 +143,7 @@ class Symmetry:
             "name": self.name,
             "holds": self.holds,
             "everywhere": self.everywhere,
+            "by_branches": self.by_branches,
             "if_kernels_are_symmetric": list(self.unweighed),
             "culprits": [culprit.to_dict() for culprit in self.culprits],
         }

@@ -154,8 +154,9 @@ def _run(
     pictures, labels = torch.from_numpy(data.pictures).to(device), torch.from_numpy(data.labels).to(device)
     chosen, held = split(len(pictures), recipe.validation, seed)
     model = _new_model(settings).to(device)
-    if isinstance(model, nn.Sequential) and isinstance(model[0], Whitening):
-        model[0].fit(normalise(pictures[chosen[:5000].to(device)]))
+    for layer in model.modules():
+        if isinstance(layer, Whitening):
+            layer.fit(normalise(pictures[chosen[:5000].to(device)]))
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if here.world > 1:

@@ -25,6 +25,8 @@ class Recipe:
     """Filters of the net's first layers, which the later ones follow; 0 is the net's own."""
     whitening: bool = False
     """Put a fixed layer in front that whitens patches (`faltung.training.whitening`)."""
+    mirrored: bool = False
+    """Answer, once trained, with the mean over a picture and its mirror image (`faltung.training.mirrored`)."""
     epochs: int = 4
     batch: int = 256
     """Pictures per step, over all processes."""
@@ -129,7 +131,9 @@ def _value(name: str, text: str, kind: type) -> Any:
 
 RECIPES = {
     "default": Recipe(),
-    "best": Recipe(width=64, whitening=True, epochs=24, weight_decay=0.02, shift=1, cutout=10, validation=0),
+    "best": Recipe(
+        width=64, whitening=True, mirrored=True, epochs=24, weight_decay=0.02, shift=1, cutout=10, validation=0
+    ),
     "tutorial": Recipe(
         net="vgg",
         epochs=10,

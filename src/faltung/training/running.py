@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from faltung.errors import FaltungError
 from faltung.training.checkpoint import named, under
+from faltung.training.mirrored import Mirrored
 from faltung.training.nets import classifier
 from faltung.training.optimisers import Optimiser
 from faltung.training.recipe import Recipe
@@ -40,6 +41,7 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.Modul
             model = nn.Sequential(white, classifier(recipe.net, white.answers, classes, rows - 1, recipe.width))
         else:
             model = classifier(recipe.net, channels, classes, rows, recipe.width)
+    model = Mirrored(model) if recipe.mirrored else model
     try:
         with torch.no_grad():
             answer = model.eval()(torch.zeros(2, *shape))
