@@ -1,7 +1,7 @@
 """Training, beside the recipe that introductions to PyTorch give, on Fashion-MNIST.
 
     python -m benchmarks.training [--seeds 3] [--threads 1] [--json out.json] [--plot out.png]
-    python -m benchmarks.training --best [--seeds 3] [--out runs/best]
+    python -m benchmarks.training --best [--seeds 3] [--first 0] [--out runs/best]
 
 How long does each take to 91.0 % of the test half? The introduction's net is tested every 50 steps and after every
 epoch, with its clock stopped, and its time is that of the first test which reaches the mark: luck counts for it. Ours
@@ -12,7 +12,8 @@ after every step of ours the other net steps until its clock shows `GOAL` times 
 machine slows both. Ours holds a tenth of the training half back; the other net learns from all of it.
 
 `--best` trains the recipe of that name, seed after seed, and reports the test half. What was broken off goes on: with
---json from the last seed that was done, with --best from the last checkpoint.
+--json from the last seed that was done, with --best from the last checkpoint. Seeds can be shared out between processes
+by --first; a last call for all of them prints what was found.
 """
 
 import json
@@ -212,10 +213,10 @@ def report(seeds: dict[str, dict[str, Any]], plot: str) -> None:
         figure.savefig(plot, dpi=110)
 
 
-def best(data: DataSet, out: Path, seeds: int, said: Console) -> None:
+def best(data: DataSet, out: Path, seeds: range, said: Console) -> None:
     """Train the best recipe with every seed, each into a folder of its own or on from where it was; print results."""
     recipe, found = RECIPES["best"], []
-    for seed in range(seeds):
+    for seed in seeds:
         folder, kept = RunFolder(out / f"seed-{seed}"), out / f"seed-{seed}.json"
         if not folder.results.exists():
             steps, began = 0, time.process_time()
@@ -250,16 +251,17 @@ def main(
     plot: str = "",
     best_recipe: Annotated[bool, typer.Option("--best")] = False,
     out: Path = Path("runs/best"),
+    first: int = 0,
 ) -> None:
     """Race the default recipe with the introduction's; or train the best one."""
     torch.set_num_threads(threads)
     data, said = load("fashion-mnist"), Console(stderr=True, highlight=False)
     if best_recipe:
-        best(data, out, seeds, said)
+        best(data, out, range(first, first + seeds), said)
         return
     file = Path(json_file) if json_file else None
     kept = json.loads(file.read_text()) if file and file.exists() else {"about": about(threads), "seeds": {}}
-    for seed in map(str, range(seeds)):
+    for seed in map(str, range(first, first + seeds)):
         if seed in kept["seeds"]:
             continue
         kept["seeds"][seed] = raced(data, int(seed), said)
