@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 import faltung
 from faltung import cli
 from faltung.errors import FaltungError
+from faltung.training.commands import train
 from faltung.training.nets import NETS, LeNet5, classifier
 from faltung.training.optimisers import orthogonal
 from faltung.training.recipe import RECIPES, Recipe
@@ -101,6 +103,18 @@ def test_classifiers(name, shape, whitening):
     model = build(Recipe(net=name, whitening=whitening), shape, 7).train()
     model(torch.randn(2, *shape)).square().sum().backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_the_help_names_every_net_and_recipe():
+    """`faltung train --help` names all that can be asked for: it does not import PyTorch to find out."""
+    helps = {
+        name: hint.__metadata__[0].help
+        for name, hint in get_type_hints(train, include_extras=True).items()
+        if hasattr(hint, "__metadata__")
+    }
+    assert helps["net"] == f"{', '.join(name for name in NETS if name != 'u-net')}, or a model such as file.py:Class."
+    assert helps["recipe"] == "default, best or tutorial."
+    assert list(RECIPES) == ["default", "best", "tutorial"]
 
 
 def test_both_images_get_one_answer():
