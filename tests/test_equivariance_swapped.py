@@ -131,7 +131,28 @@ def test_not_swapped(join):
     found = flips(join)
     assert not found["flip x"].holds
     assert not found["flip x"].by_branches
+    assert not found["flip x"].measured
+    assert found["flip x"].sentence().startswith(("no: ", "not proved: "))
     assert measured(join, x_of) > 1e-3
+
+
+NOT_PROVED = {
+    "stacked": lambda m, x: torch.stack([m.f(x), x_of(m.f(x_of(x)))]).mean(0),
+    "one batch": lambda m, x: m.score(m.f(torch.cat([x, x_of(x)])).flatten(1)).reshape(2, -1, 3).mean(0),
+    "sides of its own": lambda m, x: torch.where(torch.arange(8) < 4, m.f(x), x_of(m.f(x_of(x)))),
+}
+
+
+@pytest.mark.parametrize("join", NOT_PROVED.values(), ids=NOT_PROVED)
+def test_what_is_not_proved_and_yet_so_is_no_plain_no(join):
+    """Where the proof does not reach and the model was measured to do it, the report says both."""
+    found = flips(join)
+    assert measured(join, x_of) < 1e-12
+    assert not found["flip x"].holds
+    assert found["flip x"].measured
+    assert found["flip x"].to_dict()["measured_though_refused"]
+    assert found["flip x"].sentence().startswith("measured to, but not proved: ")
+    assert found["flip y"].sentence().startswith("no: ")
 
 
 def test_random_numbers_are_no_function():

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch.utils._pytree import tree_leaves
 
 from faltung.equivariance.constants import followed, led
-from faltung.equivariance.measured import Measured, Mirrored, Shift
-from faltung.equivariance.report import Equivariance, Movement, Output
+from faltung.equivariance.measured import ROUNDING, Measured, Mirrored, Shift
+from faltung.equivariance.report import Equivariance, Movement, Output, Symmetry
 from faltung.equivariance.ways import Way
 from faltung.equivariance.whole import LEVELS, copied, in_whole_numbers, watched
 from faltung.errors import FaltungError
@@ -82,29 +82,33 @@ def measure(
 
 
 def _mirrored(run: Run, world: "_World", report: Equivariance) -> Iterator[Mirrored]:
-    """Yield what those mirrorings and turns do that are granted everywhere."""
-    if not any(one.holds and one.everywhere for output in report.outputs for one in output.symmetries):
-        return
-    inputs = world.crop(0)
-    still = run(inputs)
+    """Yield what mirrorings and turns do: those that are granted everywhere, and those that hold though refused."""
+    asked = [(o, one) for o in report.outputs for one in o.symmetries if _can_be_measured(o, one)]
+    still = run(world.crop(0)) if asked else {}
     done: dict[tuple[str, ...], dict[str, torch.Tensor]] = {}
-    for output in report.outputs:
-        for symmetry in output.symmetries:
-            if output.layer not in still or not symmetry.holds or not symmetry.everywhere:
-                continue
-            if symmetry.axes not in done:
-                places = [report.moved[axis] for axis in symmetry.axes]
-                done[symmetry.axes] = run(
-                    [
-                        picture if name not in places[0] else _turned(picture, [place[name] for place in places])
-                        for name, picture in zip(world.names, inputs, strict=True)
-                    ]
-                )
-            before, after = still[output.layer], done[symmetry.axes][output.layer]
-            region = next(m.untouched for m in output.movements if m.axis in symmetry.axes)
-            error = _error(output, region, True, before, after, dict(symmetry.ways))
-            if error is not None:
-                yield Mirrored(output.layer, symmetry.name, *error[:3], whole=False)
+    for output, symmetry in asked:
+        if output.layer not in still:
+            continue
+        if symmetry.axes not in done:
+            places = [report.moved[axis] for axis in symmetry.axes]
+            done[symmetry.axes] = run(
+                [
+                    picture if name not in places[0] else _turned(picture, [place[name] for place in places])
+                    for name, picture in zip(world.names, world.crop(0), strict=True)
+                ]
+            )
+        before, after = still[output.layer], done[symmetry.axes][output.layer]
+        region = next(m.untouched for m in output.movements if m.axis in symmetry.axes)
+        error = _error(output, region, True, before, after, dict(symmetry.ways))
+        if error is not None and (symmetry.holds or error[1] <= ROUNDING):
+            yield Mirrored(output.layer, symmetry.name, *error[:3], whole=False)
+
+
+def _can_be_measured(output: Output, symmetry: Symmetry) -> bool:
+    """Say whether it is known which of an output's units to compare, all of them."""
+    turns = all(culprit.kind != "picture" for culprit in symmetry.culprits)
+    follows = symmetry.ways or not set(symmetry.axes) & set(output.axes)
+    return turns and (symmetry.everywhere if symmetry.holds else bool(follows))
 
 
 def _turned(picture: torch.Tensor, places: Sequence[int]) -> torch.Tensor:

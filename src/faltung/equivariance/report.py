@@ -113,6 +113,8 @@ class Symmetry:
         Where the units of the output go, by the number of its axis.
     by_branches : bool
         It holds because branches that read the picture and its mirror image change places.
+    measured : bool
+        It is refused, and yet the model was measured to do it, on a random picture.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Symmetry:
     axes: tuple[str, ...] = ()
     ways: tuple[tuple[int, Way], ...] = ()
     by_branches: bool = False
+    measured: bool = False
 
     @property
     def holds(self) -> bool:
@@ -132,7 +135,9 @@ class Symmetry:
         """Return it in words."""
         where = "" if self.everywhere else " away from the borders, and moved"
         if self.culprits:
-            return f"{'not proved' if only_unproved(self.culprits) else 'no'}: {_listed(self.culprits)}"
+            known = "not proved" if only_unproved(self.culprits) else "no"
+            known = "measured to, but not proved" if self.measured else known
+            return f"{known}: {_listed(self.culprits)}"
         if self.unweighed:
             return f"yes{where}, if the kernels of {', '.join(self.unweighed)} are symmetric"
         return "yes: the branches of both images change places" if self.by_branches else f"yes{where}"
@@ -144,6 +149,7 @@ class Symmetry:
             "holds": self.holds,
             "everywhere": self.everywhere,
             "by_branches": self.by_branches,
+            "measured_though_refused": self.measured,
             "if_kernels_are_symmetric": list(self.unweighed),
             "culprits": [culprit.to_dict() for culprit in self.culprits],
         }
@@ -272,7 +278,18 @@ class Equivariance:
 
     def with_measured(self, measured: "Measured | None") -> "Equivariance":
         """Return the same with what was measured."""
-        return replace(self, measured=measured)
+        done = {(one.layer, one.name) for one in measured.mirrored} if measured is not None else set()
+        outputs = tuple(
+            replace(
+                output,
+                symmetries=tuple(
+                    replace(one, measured=not one.holds and (output.layer, one.name) in done)
+                    for one in output.symmetries
+                ),
+            )
+            for output in self.outputs
+        )
+        return replace(self, measured=measured, outputs=outputs)
 
     def __str__(self) -> str:
         lines = []
