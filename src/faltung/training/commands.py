@@ -27,9 +27,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The folder of the new run.")] = None,
     net: Annotated[
         str | None,
-        typer.Option(
-            help="lenet, vgg, quick-vgg, resnet, quick-resnet, all-convolutional, or a model such as file.py:Class."
-        ),
+        typer.Option(help="lenet, vgg, quick-vgg, resnet, all-convolutional, or a model such as file.py:Class."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.")] = None,
     recipe: Annotated[str, typer.Option(help="default, best or tutorial.")] = "default",

@@ -187,35 +187,6 @@ class ResNet(nn.Module):
         return scores
 
 
-class QuickResNet(nn.Module):
-    """A residual net made for speed: three convolutions, each pooled before it is normalised, a block behind each.
-
-    After D. Page, *How to train your ResNet*, 2018, with a block in the middle as well and the order of `QuickVGG`.
-
-    Examples
-    --------
-    >>> QuickResNet()(torch.zeros(5, 1, 28, 28)).shape
-    torch.Size([5, 10])
-    """
-
-    def __init__(self, channels: int = 1, classes: int = 10, width: int = 16) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            pooled(channels, width),  # N x 16 x 14 x 14
-            Residual(width, width),
-            pooled(width, 2 * width),  # N x 32 x 7 x 7
-            Residual(2 * width, 2 * width),
-            pooled(2 * width, 4 * width),  # N x 64 x 3 x 3
-            Residual(4 * width, 4 * width),
-        )
-        self.classify = nn.Linear(4 * width, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return scores, N x classes, of pictures, N x channels x height x width, of 8x8 or more."""
-        scores: Tensor = self.classify(self.features(x).amax((2, 3)))
-        return scores
-
-
 class AllConvolutional(nn.Module):
     """A net of convolutions alone: strides in place of pooling, 1x1 at the end, then the mean over the picture.
 
@@ -286,7 +257,6 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "vgg": VGG,
     "quick-vgg": QuickVGG,
     "resnet": ResNet,
-    "quick-resnet": QuickResNet,
     "all-convolutional": AllConvolutional,
     "u-net": UNet,
 }
