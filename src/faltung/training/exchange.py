@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -94,8 +95,11 @@ def _write(model: nn.Module, asked: Tensor, path: Path) -> None:
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
+        contextlib.ExitStack() as stack,
     ):
         warnings.simplefilter("ignore")
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable(logging.WARNING)  # such as that torchvision is not installed
         program = torch.onnx.export(
             model, (asked,), input_names=["pictures"], output_names=["scores"], dynamo=True, verbose=False,
             dynamic_shapes={"pictures": {0: torch.export.Dim.DYNAMIC}},
