@@ -1,6 +1,7 @@
 """What every test shares: one thread for torch, fixed seeds for Hypothesis, the command line, levels of the core."""
 
 import os
+import signal
 import sys
 
 import matplotlib
@@ -14,6 +15,10 @@ matplotlib.use("Agg")
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None, report_multiple_bugs=False)
 settings.load_profile("fixed")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it for what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else no process begun by a test could be interrupted
 
 
 @pytest.fixture
