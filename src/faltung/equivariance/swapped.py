@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from faltung.equivariance.walk import Walk
 from faltung.graph import Graph, Layer
 from faltung.rules import behaviour
+from faltung.rules.movement import FLIPS, flipped_axes
 from faltung.rules.table import Call, Tensor
 
 IN_ANY_ORDER = {"add": 0, "mul": 1, "maximum": None, "minimum": None}
@@ -89,7 +90,7 @@ class _Expressions:
 
     def _turned(self, layer: Layer, call: Call, values: dict[str, Value]) -> Value | None:
         """Return what a flip gives: the axes along which all is mirrored are taken apart from the rest of its axes."""
-        axes = set(behaviour.flipped_axes(call) or ())
+        axes = set(flipped_axes(call)) if call.operator in FLIPS else set()
         own = set(self.mirrored_axes.get(layer.edges[0].source) or ()) if axes else set()
         if not own or (own & axes and not own <= axes):
             return None
@@ -179,7 +180,7 @@ def swapped(graph: Graph, walk: Walk, layer: str) -> bool:
         One that depends on what is mirrored.
     """
     calls = [one.call for one in graph.layers if isinstance(one.call, Call)]
-    if not any(behaviour.flipped_axes(call) is not None for call in calls):
+    if not any(call.operator in FLIPS for call in calls):
         return False
     expressions = _Expressions(graph, walk)
     still, moved = expressions.of(False)[layer], expressions.of(True)[layer]

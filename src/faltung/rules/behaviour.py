@@ -151,15 +151,6 @@ def joined_axis(call: Call) -> int | None:
     return fixed[call.operator] if call.operator in fixed else axis(call.arguments["dim"], rank)
 
 
-def flipped_axes(call: Call) -> tuple[int, ...] | None:
-    """Return the axes of which an operator gives the mirror image, and does nothing else; None if it is no flip."""
-    fixed = {"fliplr": (1,), "flipud": (0,)}
-    if call.operator not in ("flip", *fixed):
-        return None
-    dims = fixed.get(call.operator) or call.arguments["dims"]
-    return tuple(sorted(axis(place, len(call.shape)) for place in dims))
-
-
 def what_is_whole(call: Call) -> str:
     """Return in words how an operator reads an axis whole; `{}` stands for the axis."""
     if call.operator in NORMALISERS and "softmax" not in call.operator:

@@ -193,12 +193,19 @@ def _overwritten(call: Call, dim: int, places: range, source: Relation) -> Readi
     return {"self": along(len(call.shape), {dim: kept}), "src": source}
 
 
-@rule("flip", "fliplr", "flipud")
+FLIPS = ("flip", "fliplr", "flipud")
+
+
+def flipped_axes(call: Call) -> tuple[int, ...]:
+    """Return the axes along which a flip gives the mirror image."""
+    dims = {"fliplr": [1], "flipud": [0]}.get(call.operator) or call["dims"]
+    return tuple(sorted(axis(dim, len(call.shape)) for dim in dims))
+
+
+@rule(*FLIPS)
 def flipped(call: Call) -> Readings:
     """Output o reads input n-1-o."""
-    dims = {"fliplr": [1], "flipud": [0]}.get(call.operator) or call["dims"]
-    rank = len(call.shape)
-    return {"self": along(rank, {number: mirror(call.shape[number]) for number in (axis(dim, rank) for dim in dims)})}
+    return {"self": along(len(call.shape), {number: mirror(call.shape[number]) for number in flipped_axes(call)})}
 
 
 def mirror(size: int) -> Reads:
